@@ -1,0 +1,250 @@
+"""The command line: ``python -m emotion recognize | serve | models | download``.
+
+Exit codes: 0 all done, 1 a file or the work failed, 2 wrong usage, 3 the model cannot be had,
+130 interrupted. Heavy packages are imported inside the commands, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from emotion import __version__
+from emotion.config import Config, Granularity, Hub, Precision, given
+from emotion.errors import (
+    AudioError,
+    AudioNotFoundError,
+    CancelledError,
+    ConfigError,
+    DecoderError,
+    EmotionError,
+    ModelError,
+    OutputError,
+    PortInUseError,
+)
+from emotion.labels import BY_ID
+
+if TYPE_CHECKING:
+    from emotion.job import Finished
+    from emotion.lifecycle import Status
+
+logger = logging.getLogger(__name__)
+
+# The first class that an error is an instance of gives the exit code.
+EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
+    (ConfigError, 2),
+    (ModelError, 3),
+    (AudioError, 1),
+    (DecoderError, 1),
+    (OutputError, 1),
+    (PortInUseError, 1),
+    (CancelledError, 130),
+)
+
+
+def exit_code(error: EmotionError) -> int:
+    """The process's exit code for an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Arguments without the program's name; the process's own by default.
+
+    Returns:
+        The exit code.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    level = logging.DEBUG if args.verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
+    for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        command: Callable[[argparse.Namespace, Config], int] = args.command
+        return command(args, _config(args))
+    except EmotionError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return exit_code(e)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    parser = argparse.ArgumentParser(prog="emotion", description="Speech emotion recognition.")
+    parser.add_argument("--version", action="version", version=__version__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help="log more")
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", metavar="NAME", help="auto, a name from `models`, or a folder")
+    model.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
+    model.add_argument("--precision", choices=get_args(Precision), help="number format")
+    hub = argparse.ArgumentParser(add_help=False)
+    hub.add_argument("--hub", choices=get_args(Hub), help="ModelScope or Hugging Face only")
+    hub.add_argument("--offline", action="store_true", default=None, help="never use the network")
+    hub.add_argument("--models-dir", type=Path, metavar="DIR", help="where models lie")
+    audio = argparse.ArgumentParser(add_help=False)
+    audio.add_argument("--max-duration", type=float, metavar="S", help="longest recording, seconds")
+    audio.add_argument("--max-upload", type=float, metavar="MB", help="largest file, megabytes")
+    audio.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[..., int], text: str, parents: Iterable[Any]) -> Any:
+        sub = commands.add_parser(name, help=text, description=text, parents=[common, *parents])
+        sub.set_defaults(command=run)
+        return sub
+
+    sub = add("recognize", recognize, "Recognise recordings.", [model, hub, audio])
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    sub.add_argument("--granularity", choices=get_args(Granularity), default="utterance")
+    sub.add_argument("--embedding", action="store_true", help="write embedding.npy")
+    sub.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
+    sub = add("serve", serve, "Serve the web page.", [model, hub, audio])
+    sub.add_argument("--host", metavar="ADDRESS")
+    sub.add_argument("--port", type=int, metavar="PORT")
+    sub = add("models", models, "List the known models.", [hub])
+    sub.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
+    sub = add("download", download, "Download a model.", [hub])
+    sub.add_argument("name", metavar="NAME")
+    return parser
+
+
+def _config(args: argparse.Namespace) -> Config:
+    """The environment's options, changed by the command line's."""
+
+    def option(name: str) -> Any:
+        return getattr(args, name, None)  # not every command has every option
+
+    config = Config.from_env()
+    upload_mb = option("max_upload")
+    audio = given(
+        max_duration_s=option("max_duration"),
+        max_upload_bytes=None if upload_mb is None else int(upload_mb * 1e6),
+    )
+    names = ("model", "device", "precision", "hub", "offline", "models_dir")
+    engine = given(**{name: option(name) for name in names})
+    server = given(host=option("host"), port=option("port"), outputs_dir=option("output_dir"))
+    return replace(
+        config,
+        audio=replace(config.audio, **audio),
+        engine=replace(config.engine, **engine),
+        server=replace(config.server, **server),
+    )
+
+
+def recognize(args: argparse.Namespace, config: Config) -> int:
+    """Recognises each file; one failure does not stop the others."""
+    from emotion import job
+    from emotion.lifecycle import open_model
+
+    recognizer = open_model(config, _StatusLine().show)
+    worst = 0
+    for path in args.files:
+        try:
+            finished = job.run(
+                recognizer,
+                path,
+                config.server.outputs_dir,
+                granularity=args.granularity,
+                embedding=args.embedding,
+            )
+        except EmotionError as e:
+            worst = max(worst, exit_code(e))
+            _print_failure(path, e, as_json=args.json)
+        else:
+            _print_finished(path, finished, as_json=args.json)
+    return worst
+
+
+def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
+    result = finished.recognition.result
+    if as_json:
+        record = {"file": str(path), "output_dir": str(finished.folder), **result.to_dict()}
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+        return
+    best = BY_ID[result.emotion]
+    print(f"{path}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
+    for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
+        emotion = BY_ID[label]
+        bar = "█" * round(score * 30)
+        print(f"    {emotion.en:<10} {emotion.zh}  {score:7.2%}  {bar}")
+    for notice in result.warnings:
+        print(f"  ! {notice.message}")
+    if result.model.fallback_reason:
+        print(f"  ! Answered by {result.model.title}: {result.model.fallback_reason}")
+    print(f"  → {finished.folder}\n", flush=True)
+
+
+def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
+    if as_json:
+        record = {"file": str(path), "error": error.to_dict()}
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+    if not as_json or isinstance(error, AudioNotFoundError):
+        print(f"error: {error}", file=sys.stderr)
+
+
+def serve(_: argparse.Namespace, config: Config) -> int:
+    """Serves the page until interrupted."""
+    from emotion.server import serve as run_server
+
+    run_server(config)
+    return 0
+
+
+def models(args: argparse.Namespace, config: Config) -> int:
+    """Lists name, size, licence, place and state of each known model."""
+    from emotion.registry import MODELS
+    from emotion.weights import status
+
+    for name, model in MODELS.items():
+        found = status(name, config.engine.models_dir)
+        record: dict[str, Any] = {
+            "name": name,
+            "title": model.title,
+            "state": found.state,
+            "size_bytes": found.size_bytes or model.size_bytes,
+            "licence": model.licence,
+            "folder": str(found.folder),
+        }
+        if args.json:
+            print(json.dumps(record, ensure_ascii=False))
+            continue
+        size = f"{record['size_bytes'] / 1e6:.0f} MB"
+        print(f"{name:<24} {found.state:<8} {size:>8}  {model.licence}\n    {found.folder}")
+    return 0
+
+
+def download(args: argparse.Namespace, config: Config) -> int:
+    """Fetches one model and tells where it is."""
+    from emotion.lifecycle import fetch_model
+
+    print(fetch_model(args.name, config, _StatusLine().show))
+    return 0
+
+
+class _StatusLine:
+    """Writes loading phases to stderr: a line a phase, and every tenth of a download."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def show(self, status: Status) -> None:
+        """Tells a change."""
+        tenth = int(status.fraction * 10)
+        if (status.phase, tenth) == self._last:
+            return
+        self._last = (status.phase, tenth)
+        text = f"{status.model}: {status.phase}"
+        if status.phase == "downloading" and status.total_bytes:
+            text += f" {status.fraction:.0%} of {status.total_bytes / 1e6:.0f} MB"
+        logger.info(text)

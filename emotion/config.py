@@ -1,0 +1,188 @@
+"""Options: frozen, validated in one place, read from the environment only when asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from emotion.errors import ConfigError
+
+SAMPLE_RATE_HZ = 16_000
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+Granularity = Literal["utterance", "frame"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Hub = Literal["ms", "hf"]
+
+
+def _check(ok: bool, option: str, value: object, expected: str) -> None:
+    if not ok:
+        raise ConfigError(option=option, value=value, expected=expected)
+
+
+def check_granularity(value: str) -> Granularity:
+    """Returns ``value`` if it is a granularity.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    for known in get_args(Granularity):
+        if value == known:
+            return known  # type: ignore[no-any-return]
+    raise ConfigError(option="granularity", value=value, expected="'utterance' or 'frame'")
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """What is accepted as a recording.
+
+    Attributes:
+        max_duration_s: Longer recordings are refused.
+        max_upload_bytes: Larger files are refused.
+        decode_timeout_s: FFmpeg is stopped after this time.
+        short_s: Below this a result carries a warning.
+        silence_peak: A peak below this (full scale is 1) is digital silence.
+    """
+
+    max_duration_s: float = 4 * 3600.0
+    max_upload_bytes: int = 1024 * 1024 * 1024
+    decode_timeout_s: float = 600.0
+    short_s: float = 1.0
+    silence_peak: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _check(self.max_duration_s > 0, "max-duration", self.max_duration_s, "above 0 s")
+        _check(self.max_upload_bytes > 0, "max-upload", self.max_upload_bytes, "above 0 bytes")
+        _check(self.decode_timeout_s > 0, "decode-timeout", self.decode_timeout_s, "above 0 s")
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """How a long recording is cut.
+
+    Attributes:
+        max_window_s: The longest stretch given to the model at once; a multiple of 0.1 s.
+    """
+
+    max_window_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        _check(1.0 <= self.max_window_s <= 120.0, "max-window", self.max_window_s, "1 to 120 s")
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Which model runs, and on what.
+
+    Attributes:
+        model: ``auto``, a name of `emotion.registry`, or a folder in FunASR's layout.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: Number format of the network; ``auto`` is the fastest that is safe.
+        hub: Where to download from; None tries ModelScope, then Hugging Face.
+        offline: Never use the network.
+        models_dir: Where checkpoints lie and are downloaded to.
+    """
+
+    model: str = "auto"
+    device: str = "auto"
+    precision: Precision = "auto"
+    hub: Hub | None = None
+    offline: bool = False
+    models_dir: Path = PROJECT_DIR / "models"
+
+    def __post_init__(self) -> None:
+        _check(bool(self.model), "model", self.model, "a model name or a folder")
+        known = get_args(Precision)
+        _check(self.precision in known, "precision", self.precision, f"one of {', '.join(known)}")
+        kind, _, index = self.device.partition(":")
+        ok = self.device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
+        _check(ok, "device", self.device, "auto, cpu, cuda or cuda:N")
+        _check(self.hub in (None, *get_args(Hub)), "hub", self.hub, "ms or hf")
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where the web server listens and writes.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port.
+        outputs_dir: Where run folders are made.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    outputs_dir: Path = PROJECT_DIR / "outputs"
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All options."""
+
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    server: ServerConfig = field(default_factory=ServerConfig)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Defaults, changed by ``EMOTION_*`` variables.
+
+        Reads ``EMOTION_MODEL``, ``EMOTION_DEVICE``, ``EMOTION_PRECISION``, ``EMOTION_HUB``,
+        ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``, ``EMOTION_OUTPUTS_DIR``,
+        ``EMOTION_HOST`` and ``EMOTION_PORT``.
+
+        Raises:
+            ConfigError: A variable has a value it cannot have.
+        """
+        env = os.environ if environ is None else environ
+        engine = given(
+            model=env.get("EMOTION_MODEL"),
+            device=env.get("EMOTION_DEVICE"),
+            precision=env.get("EMOTION_PRECISION"),
+            hub=env.get("EMOTION_HUB"),
+            offline=_flag(env, "EMOTION_OFFLINE"),
+            models_dir=_path(env, "EMOTION_MODELS_DIR"),
+        )
+        server = given(
+            host=env.get("EMOTION_HOST"),
+            port=_int(env, "EMOTION_PORT"),
+            outputs_dir=_path(env, "EMOTION_OUTPUTS_DIR"),
+        )
+        base = cls()
+        return replace(
+            base,
+            engine=replace(base.engine, **engine),
+            server=replace(base.server, **server),
+        )
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that were given at all, ready for `dataclasses.replace`."""
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(env[name]).expanduser() if env.get(name) else None
+
+
+def _int(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    _check(text.isdigit(), name, text, "a whole number")
+    return int(text)
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool | None:
+    text = env.get(name)
+    if not text:
+        return None
+    _check(text in ("0", "1"), name, text, "0 or 1")
+    return text == "1"

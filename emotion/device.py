@@ -1,0 +1,103 @@
+"""Which device and number format the network runs on, and why."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from emotion.config import Precision
+from emotion.errors import DeviceError
+
+DTYPES: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how the network runs.
+
+    Attributes:
+        device: ``cpu`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        reason: Why, for the log.
+    """
+
+    device: torch.device
+    precision: str
+    reason: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the network; waveforms and the head stay float32."""
+        return DTYPES[self.precision]
+
+
+def place(device: str, precision: Precision) -> Placement:
+    """Chooses device and precision.
+
+    ``auto`` takes the first CUDA device if there is one, else the CPU; and bf16 where the
+    hardware multiplies it natively (CUDA 8.0 and newer, CPUs with AVX512-BF16 or AMX), else fp32.
+
+    Raises:
+        DeviceError: CUDA, that index or that precision is not available.
+    """
+    chosen = _device(device)
+    if chosen.type == "cuda":
+        name = torch.cuda.get_device_name(chosen)
+        native = torch.cuda.get_device_capability(chosen) >= (8, 0)
+    else:
+        name = "CPU"
+        native = cpu_has_bf16()
+        if precision == "fp16":
+            raise DeviceError(requested="--precision fp16", reason="fp16 needs a CUDA device")
+    if precision == "auto":
+        picked = "bf16" if native else "fp32"
+        how = "has native bf16" if native else "has no native bf16"
+        return Placement(chosen, picked, f"{name} {how}: {picked}")
+    return Placement(chosen, precision, f"{name}, {precision} as asked")
+
+
+def _device(device: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda:0" if available else "cpu")
+    if device == "cpu":
+        return torch.device("cpu")
+    if not available:
+        raise DeviceError(requested=f"--device {device}", reason="no CUDA device is available")
+    index = int(device.partition(":")[2] or 0)
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(requested=f"--device {device}", reason=f"there are {count} CUDA devices")
+    return torch.device(f"cuda:{index}")
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware; without that it is slower than float32."""
+    capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))
+
+
+def memory_text(device: torch.device) -> str:
+    """Memory in use for people: ``GPU: cuda:0, VRAM: 1.2/24GB`` or ``CPU, RAM: 0.9GB``."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return f"GPU: {device}, VRAM: {(total - free) / 1e9:.1f}/{total / 1e9:.0f}GB"
+    return f"CPU, RAM: {resident_bytes() / 1e9:.1f}GB"
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process in bytes; its peak where the system tells only that."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

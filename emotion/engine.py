@@ -1,0 +1,131 @@
+"""Waveforms to frame features and frame logits: the network on its device, warmed up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion.checkpoint import Checkpoint, load_checkpoint
+from emotion.config import SAMPLE_RATE_HZ, Precision
+from emotion.device import Placement, memory_text, place
+from emotion.errors import CheckpointError, ModelError
+from emotion.labels import LABELS
+
+logger = logging.getLogger(__name__)
+
+Phase = Literal["reading", "building", "warming"]
+PhaseHook = Callable[[Phase], None]
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """What the network says of one stretch of audio.
+
+    Attributes:
+        features: float32, (T, D), one row every 20 ms.
+        logits: float32, (T, 9), in the order of `emotion.labels.LABELS`; minus infinity where
+            the checkpoint has no such label. Their mean over T is the utterance's logits.
+    """
+
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class Engine:
+    """A network on its device; safe to call from several threads.
+
+    Args:
+        checkpoint: A loaded checkpoint.
+        placement: Device and number format.
+
+    Raises:
+        CheckpointError: The network is not one of 50 frames a second.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.placement = placement
+        self.config = checkpoint.model.config
+        if self.config.hop_samples * 50 != SAMPLE_RATE_HZ:
+            raise CheckpointError(
+                folder=checkpoint.folder,
+                reason=f"hop is {self.config.hop_samples} samples, but must be 320",
+            )
+        self._lock = threading.Lock()
+        self._model = checkpoint.model.to(placement.device, placement.dtype)
+        self._model.requires_grad_(False)
+        self._model.head.float()
+        self._model.alibi_scale.data = self._model.alibi_scale.data.float()
+        # Row of the head for each of the nine labels.
+        rows = {token: i for i, token in enumerate(checkpoint.tokens) if token is not None}
+        self._columns = [LABELS.index(label) for label in rows]
+        self._rows = list(rows.values())
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        on_phase: PhaseHook = lambda phase: None,
+    ) -> Engine:
+        """Loads a folder in FunASR's layout and runs one second of silence through it.
+
+        Args:
+            folder: The checkpoint.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+            on_phase: Told each phase as it begins.
+
+        Raises:
+            CheckpointError: The folder cannot be used.
+            DeviceError: The device or precision is not available.
+        """
+        placement = place(device, precision)
+        logger.info("device: %s", placement.reason)
+        on_phase("reading")
+        checkpoint = load_checkpoint(folder)
+        on_phase("building")
+        engine = cls(checkpoint, placement)
+        on_phase("warming")
+        engine.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        return engine
+
+    @property
+    def minimum_samples(self) -> int:
+        """The shortest input, the receptive field of one frame."""
+        return self.config.receptive_field_samples
+
+    @property
+    def memory(self) -> str:
+        """Memory in use, for people."""
+        return memory_text(self.placement.device)
+
+    def infer(self, samples: NDArray[np.float32]) -> FrameOutput:
+        """Runs the network over one stretch of audio.
+
+        Args:
+            samples: float32, (samples,), 16 kHz, at least ``minimum_samples``.
+
+        Raises:
+            ModelError: The network gave values that are not finite.
+        """
+        waveform = torch.from_numpy(np.array(samples, np.float32)).unsqueeze(0)  # (1, S)
+        with self._lock, torch.inference_mode():
+            features = self._model(waveform.to(self.placement.device))[0].float()  # (T, D)
+            rows = self._model.head(features)  # (T, tokens)
+            features, rows = features.cpu(), rows.cpu()
+        if not bool(torch.isfinite(rows).all()):
+            reason = f"the network overflowed in {self.placement.precision}; try --precision fp32"
+            raise ModelError(reason=reason)
+        logits = np.full((len(rows), len(LABELS)), -np.inf, np.float32)
+        logits[:, self._columns] = rows[:, self._rows].numpy()
+        return FrameOutput(features.numpy(), logits)

@@ -1,0 +1,254 @@
+"""Every error that the package raises on purpose.
+
+The tree::
+
+    EmotionError
+    ├── ConfigError               an option is out of its range
+    ├── AudioError                the recording cannot be used
+    │   ├── AudioNotFoundError    no such file
+    │   ├── AudioEmptyError       the file has no bytes
+    │   ├── AudioDecodeError      FFmpeg cannot read it as audio
+    │   ├── AudioStreamError      a readable file without an audio stream
+    │   ├── AudioTooShortError    shorter than the model's receptive field
+    │   ├── AudioTooLongError     longer than the configured limit
+    │   ├── AudioTooLargeError    more bytes than the configured limit
+    │   ├── AudioSilentError      digital silence
+    │   └── AudioSamplesError     NaN or infinite samples
+    ├── DecoderError
+    │   ├── DecoderMissingError   no FFmpeg on this machine
+    │   └── DecoderTimeoutError   FFmpeg did not finish in time
+    ├── ModelError
+    │   ├── ModelUnknownError     neither a known name nor a folder
+    │   ├── ModelMissingError     known, but not here and not to be downloaded
+    │   ├── DownloadError         the hub could not deliver it
+    │   ├── CheckpointError       the folder's contents do not fit the network
+    │   ├── DeviceError           the device or precision asked for is not there
+    │   └── ModelNotReadyError    asked for a result before a model was loaded
+    ├── CancelledError            the caller withdrew the request
+    ├── OutputError               a result could not be written
+    └── PortInUseError            the server's port is taken
+
+An error is a code, a message made from a template and named values, and a hint that says what to
+do. The values stay on the object (``params``), so that an interface can say the same in another
+language.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EmotionError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        **params: The values named in the class's ``template``.
+    """
+
+    code: ClassVar[str] = "error"
+    template: ClassVar[str] = "{reason}"
+    hint: ClassVar[str] = ""
+
+    def __init__(self, **params: object) -> None:
+        self.params = params
+        super().__init__(self.template.format(**params))
+
+    @property
+    def message(self) -> str:
+        """The filled template, in English, without the hint."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, str]:
+        """Code, message and hint, ready for JSON."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class ConfigError(EmotionError):
+    """An option has a value it cannot have."""
+
+    code = "config_invalid"
+    template = "{option} is {value!r}, but must be {expected}"
+
+
+class AudioError(EmotionError):
+    """The recording cannot be used."""
+
+    code = "audio_error"
+
+
+class AudioNotFoundError(AudioError):
+    """No such file."""
+
+    code = "audio_not_found"
+    template = "{file}: no such file"
+    hint = "Check the path"
+
+
+class AudioEmptyError(AudioError):
+    """The file has no bytes."""
+
+    code = "audio_empty"
+    template = "{file}: the file is empty (0 bytes)"
+    hint = "Export or upload the recording again"
+
+
+class AudioDecodeError(AudioError):
+    """FFmpeg cannot read the file as audio."""
+
+    code = "audio_undecodable"
+    template = "{file}: cannot be read as audio ({reason})"
+    hint = "Use a complete WAV, MP3, M4A, FLAC, OGG, WebM, AMR, WMA or AIFF file, or a video"
+
+
+class AudioStreamError(AudioError):
+    """A readable file that has no audio stream."""
+
+    code = "audio_no_stream"
+    template = "{file}: the file has no audio stream"
+    hint = "Choose a file that has sound"
+
+
+class AudioTooShortError(AudioError):
+    """Shorter than the model's receptive field."""
+
+    code = "audio_too_short"
+    template = "{file}: {duration_s:.3f} s of audio, but the model needs at least {minimum_s:.3f} s"
+    hint = "Use a longer recording"
+
+
+class AudioTooLongError(AudioError):
+    """Longer than the configured limit."""
+
+    code = "audio_too_long"
+    template = "{file}: more than {maximum_s:.0f} s of audio, which is the limit"
+    hint = "Cut the recording, or raise --max-duration"
+
+
+class AudioTooLargeError(AudioError):
+    """More bytes than the configured limit."""
+
+    code = "audio_too_large"
+    template = "{file}: {size_mb:.1f} MB, but at most {maximum_mb:.0f} MB are accepted"
+    hint = "Compress the recording (Opus, MP3, FLAC), or raise --max-upload"
+
+
+class AudioSilentError(AudioError):
+    """Digital silence: there is nothing to recognise."""
+
+    code = "audio_silent"
+    template = "{file}: digital silence (peak {peak_dbfs:.0f} dBFS)"
+    hint = "Check the microphone or the export"
+
+
+class AudioSamplesError(AudioError):
+    """NaN or infinite samples."""
+
+    code = "audio_bad_samples"
+    template = "{file}: {count} of {total} samples are not finite numbers (NaN or infinity)"
+    hint = "Export the recording again as PCM"
+
+
+class DecoderError(EmotionError):
+    """FFmpeg itself is the problem."""
+
+    code = "decoder_error"
+
+
+class DecoderMissingError(DecoderError):
+    """No FFmpeg on this machine."""
+
+    code = "decoder_missing"
+    template = "FFmpeg was not found"
+    hint = "Install FFmpeg or `pip install imageio-ffmpeg`"
+
+
+class DecoderTimeoutError(DecoderError):
+    """FFmpeg did not finish in time."""
+
+    code = "decoder_timeout"
+    template = "{file}: decoding took longer than {timeout_s:.0f} s"
+    hint = "Convert the recording to WAV first, or use a shorter one"
+
+
+class ModelError(EmotionError):
+    """The model cannot be used."""
+
+    code = "model_error"
+
+
+class ModelUnknownError(ModelError):
+    """Neither a known name nor a folder."""
+
+    code = "model_unknown"
+    template = "{name!r} is neither a known model ({known}) nor a folder"
+    hint = "List the models with `python -m emotion models`"
+
+
+class ModelMissingError(ModelError):
+    """Known, but not on this machine and not to be downloaded."""
+
+    code = "model_missing"
+    template = "{name} is not in {folder} ({reason})"
+    hint = "Fetch it with `python -m emotion download {name}`"
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(**params)
+        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the model
+
+
+class DownloadError(ModelError):
+    """The hub could not deliver the model."""
+
+    code = "download_failed"
+    template = "{name} could not be downloaded ({reason})"
+    hint = "Check the network and the free disk space, or choose the other hub with --hub"
+
+
+class CheckpointError(ModelError):
+    """The folder's contents do not fit the network."""
+
+    code = "checkpoint_invalid"
+    template = "{folder}: {reason}"
+    hint = "Use a complete emotion2vec+ folder in FunASR's layout"
+
+
+class DeviceError(ModelError):
+    """The device or the precision asked for is not there."""
+
+    code = "device_unavailable"
+    template = "{requested} was asked for, but {reason}"
+    hint = "Use --device auto and --precision auto"
+
+
+class ModelNotReadyError(ModelError):
+    """A result was asked for before a model was loaded."""
+
+    code = "model_not_ready"
+    template = "the model is not ready ({reason})"
+    hint = "Wait until it is loaded"
+
+
+class CancelledError(EmotionError):
+    """The caller withdrew the request."""
+
+    code = "cancelled"
+    template = "cancelled"
+
+
+class OutputError(EmotionError):
+    """A result could not be written."""
+
+    code = "output_unwritable"
+    template = "{path}: cannot be written ({reason})"
+    hint = "Check the folder's permissions and the free disk space"
+
+
+class PortInUseError(EmotionError):
+    """The server's port is taken."""
+
+    code = "port_in_use"
+    template = "{host}:{port} is in use by another program"
+    hint = "Choose another port with --port"

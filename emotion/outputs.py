@@ -1,0 +1,116 @@
+"""Run folders: complete or not there at all.
+
+A run is written under a hidden temporary name beside its final one and renamed when complete, so
+that a reader never sees half a run. A run that was killed leaves only a hidden folder, which the
+next run removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import OutputError
+
+AUDIO_FILE = "processed_audio.wav"
+RESULT_FILE = "result.json"
+EMBEDDING_FILE = "embedding.npy"
+FRAME_EMBEDDINGS_FILE = "embedding_frames.npy"
+_PARTIAL = ".partial-"
+_SUFFIXES = 1000
+
+
+class RunFolder:
+    """A folder ``outputs_YYYYMMDD_HHMMSS`` in the making; use as a context manager.
+
+    Args:
+        outputs_dir: Where runs are kept; made if absent.
+        now: Time of the run, local.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, outputs_dir: Path, now: datetime | None = None) -> None:
+        self._outputs_dir = outputs_dir
+        self._stamp = (now or datetime.now()).strftime("outputs_%Y%m%d_%H%M%S")
+        self._final: Path | None = None
+        try:
+            outputs_dir.mkdir(parents=True, exist_ok=True)
+            sweep(outputs_dir)
+            prefix = f"{_PARTIAL}{os.getpid()}-"
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=outputs_dir))
+        except OSError as e:
+            raise OutputError(path=outputs_dir, reason=e.strerror or str(e)) from e
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._final is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OutputError(path=self._outputs_dir, reason=error.strerror or error) from error
+
+    def write_json(self, data: dict[str, Any]) -> None:
+        """Writes ``result.json``, UTF-8, Chinese as it is."""
+        text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)
+        (self.path / RESULT_FILE).write_text(text + "\n", encoding="utf-8")
+
+    def write_array(self, name: str, array: NDArray[np.float32]) -> None:
+        """Writes one NumPy file."""
+        np.save(self.path / name, array, allow_pickle=False)
+
+    def commit(self) -> Path:
+        """Gives the run its final name: with a suffix where the second already has a run.
+
+        Raises:
+            OutputError: No name is free.
+        """
+        self.path.chmod(0o755)
+        for number in range(_SUFFIXES):
+            suffix = f"_{number:03d}" if number else ""
+            final = self._outputs_dir / f"{self._stamp}{suffix}"
+            if final.exists():
+                continue
+            try:
+                self.path.rename(final)  # fails on a folder with files: never takes another's
+            except OSError:
+                if final.exists():
+                    continue
+                raise
+            self._final = final
+            return final
+        raise OutputError(path=self._outputs_dir, reason=f"{_SUFFIXES} runs in {self._stamp}")
+
+
+def sweep(outputs_dir: Path) -> None:
+    """Removes what killed runs left behind."""
+    for folder in outputs_dir.glob(f"{_PARTIAL}*"):
+        owner = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,200 @@
+"""What a recognition says: `Result` and its parts, to and from the JSON that scripts read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = 1
+SECONDARY_THRESHOLD = 0.03
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """The recording as it was given.
+
+    Attributes:
+        file: Its name, without folders.
+        duration_s: Decoded length.
+        sample_rate_hz: Rate in the file; 0 where the container does not say.
+        channels: Channels in the file; 0 where the container does not say.
+        codec: FFmpeg's name of the codec.
+        container: FFmpeg's name of the container format.
+        size_bytes: Size of the file.
+    """
+
+    file: str
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    codec: str
+    container: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that gave the result.
+
+    Attributes:
+        name: Registry name, or the folder's name.
+        title: Name for people.
+        device: ``cpu`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        fallback_reason: Why this is not the model of the default; None where it is.
+    """
+
+    name: str
+    title: str
+    device: str
+    precision: str
+    fallback_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a reader of the result must know.
+
+    Attributes:
+        code: Stable id.
+        message: English sentence.
+        params: Values in the sentence.
+    """
+
+    code: str
+    message: str
+    params: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of the recording with its own result.
+
+    Attributes:
+        start_s: Where it begins.
+        end_s: Where it ends.
+        emotion: The label with the highest score.
+        confidence: That score.
+        scores: All nine scores, summing to 1.
+    """
+
+    start_s: float
+    end_s: float
+    emotion: str
+    confidence: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FrameCurve:
+    """Scores over time.
+
+    Step k covers [k * step_s, (k + 1) * step_s). Weighting the logarithms of the scores by
+    ``weights`` and taking the softmax of their mean gives the utterance's scores exactly: the
+    curve shows each moment's contribution to the result, not a local reading, because attention
+    lets every frame see its whole window.
+
+    Attributes:
+        step_s: Length of a step.
+        weights: Model frames (20 ms) in each step.
+        scores: For each label one score a step.
+    """
+
+    step_s: float
+    weights: list[int]
+    scores: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds spent.
+
+    Attributes:
+        decode_s: Reading and resampling.
+        inference_s: The network.
+        total_s: Both, with everything between.
+    """
+
+    decode_s: float
+    inference_s: float
+    total_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result for one recording; the field order is the order in ``result.json``.
+
+    Attributes:
+        emotion: The label with the highest score.
+        confidence: That score, 0 to 1.
+        scores: All nine scores in the order of `emotion.labels.LABELS`, summing to 1.
+        granularity: ``utterance`` or ``frame``.
+        timestamp: Local time, ``YYYY-MM-DD HH:MM:SS``.
+        secondary: Other emotions above 3 %, highest first.
+        audio: The recording.
+        model: The model.
+        timing: Seconds spent.
+        warnings: What a reader must know.
+        frames: Scores over time, with frame granularity.
+        segments: Windows, where the recording needed more than one.
+        schema_version: Version of this layout.
+    """
+
+    emotion: str
+    confidence: float
+    scores: dict[str, float]
+    granularity: str
+    timestamp: str
+    secondary: dict[str, float]
+    audio: AudioInfo
+    model: ModelInfo
+    timing: Timing
+    warnings: tuple[Notice, ...] = ()
+    frames: FrameCurve | None = None
+    segments: tuple[Segment, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and lists, the five classic fields first; absent parts are left out."""
+        data = asdict(self)
+        head = {
+            name: data.pop(name)
+            for name in ("emotion", "confidence", "scores", "granularity", "timestamp")
+        }
+        head["schema_version"] = data.pop("schema_version")
+        if data["frames"] is None:
+            del data["frames"]
+        data["warnings"] = list(data["warnings"])
+        data["segments"] = list(data["segments"])
+        if not data["segments"]:
+            del data["segments"]
+        return head | data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Result:
+        """The inverse of `to_dict`; unknown fields are ignored.
+
+        Raises:
+            KeyError: A required field is missing.
+            ValueError: The schema version is newer than this package.
+        """
+        version = int(data["schema_version"])
+        if version > SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {version}, this package reads {SCHEMA_VERSION}")
+        frames = data.get("frames")
+        return cls(
+            emotion=data["emotion"],
+            confidence=data["confidence"],
+            scores=dict(data["scores"]),
+            granularity=data["granularity"],
+            timestamp=data["timestamp"],
+            secondary=dict(data["secondary"]),
+            audio=AudioInfo(**data["audio"]),
+            model=ModelInfo(**data["model"]),
+            timing=Timing(**data["timing"]),
+            warnings=tuple(Notice(**item) for item in data["warnings"]),
+            frames=FrameCurve(**frames) if frames is not None else None,
+            segments=tuple(Segment(**item) for item in data.get("segments", ())),
+            schema_version=version,
+        )

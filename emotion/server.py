@@ -1,0 +1,235 @@
+"""The web server: answers at once, loads the model and builds the page behind it.
+
+FastAPI serves health and status from the first moment. Gradio is imported and its page built in a
+thread; until then ``/`` shows a short waiting page that reloads itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emotion import __version__
+from emotion.config import Config
+from emotion.errors import PortInUseError
+from emotion.guard import Guard
+from emotion.lifecycle import ModelService
+from emotion.registry import DEFAULT
+from emotion.ui.language import BOOT_SCRIPT
+
+logger = logging.getLogger(__name__)
+
+_WAITING_PAGE = """<!doctype html><html><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh"
+content="1"><title>Emotion2Vec+</title><style>:root{color-scheme:light dark}body{margin:0;
+min-height:100vh;display:grid;place-items:center;font:1.1rem system-ui,sans-serif}</style></head>
+<body><p role="status">页面正在启动… / Starting the page…</p></body></html>"""
+_SHUTDOWN_S = 3
+
+
+class PageHost:
+    """The ASGI app at ``/``: a waiting page, then Gradio once it is built.
+
+    Args:
+        config: Options.
+        service: The model behind the page.
+    """
+
+    def __init__(self, config: Config, service: ModelService) -> None:
+        self._config = config
+        self._service = service
+        self._inner: ASGIApp | None = None
+        self._stop = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the page is built."""
+        return self._inner is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if self._inner is not None:
+            await self._inner(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/":
+            headers = {"Cache-Control": "no-store"}
+            await HTMLResponse(_WAITING_PAGE, headers=headers)(scope, receive, send)
+        elif scope["type"] == "http":
+            detail = {"detail": "the page is being built"}
+            await JSONResponse(detail, status_code=503)(scope, receive, send)
+
+    async def run(self) -> None:
+        """Builds the page, keeps Gradio's own lifespan open until `stop`, and ends it."""
+        with tempfile.TemporaryDirectory(prefix="emotion-uploads-") as uploads:
+            # Where no event loop runs, Gradio makes some that it never closes.
+            inner = await asyncio.to_thread(asyncio.run, self._build(Path(uploads)))
+            # The same task must enter and leave this.
+            async with inner.router.lifespan_context(inner):
+                self._inner = inner
+                await self._stop.wait()
+                self._inner = None
+
+    def stop(self) -> None:
+        """Lets `run` end."""
+        self._stop.set()
+
+    async def _build(self, uploads: Path) -> FastAPI:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+        import gradio as gr
+
+        from emotion.ui.app import build_page
+
+        page = build_page(self._service, self._config)
+        inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
+        gr.mount_gradio_app(
+            inner,
+            page.blocks,
+            path="/",
+            show_error=False,
+            max_file_size=self._config.audio.max_upload_bytes,
+            allowed_paths=[],
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            **page.options,
+        )
+        # Gradio checks the paths in a request only for apps that it launched itself; without
+        # this any visitor reads any file (tests/test_server.py).
+        page.blocks.has_launched = True
+        return inner
+
+
+def create_app(config: Config, service: ModelService | None = None) -> FastAPI:
+    """The whole web app.
+
+    Args:
+        config: Options.
+        service: The model; built from ``config`` by default.
+    """
+    model = service or ModelService(config)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        model.start()
+        task = asyncio.create_task(host.run())
+        task.add_done_callback(_log_failure)
+        try:
+            yield
+        finally:
+            host.stop()
+            with contextlib.suppress(Exception):  # logged by _log_failure
+                await task
+            await asyncio.to_thread(model.stop)
+
+    app = FastAPI(title="Emotion2Vec+", version=__version__, lifespan=lifespan, docs_url=None)
+    host = PageHost(config, model)
+    app.add_middleware(Guard, head=BOOT_SCRIPT)
+    _add_routes(app, model, host)
+    app.mount("/", host)
+    app.state.service = model
+    app.state.page = host
+    return app
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("the page could not be built", exc_info=task.exception())
+
+
+def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> Response:
+        ready = service.current is not None and host.ready
+        return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+    @app.get("/api/v1/status")
+    def status(request: Request) -> Response:
+        body = status_body(service)
+        etag = f'"{body["revision"]}-{body["memory"]}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(body, headers=headers)
+
+
+def status_body(service: ModelService) -> dict[str, Any]:
+    """What ``/api/v1/status`` tells: the phase of loading and the model that answers."""
+    status, current = service.status, service.current
+    return {
+        "phase": status.phase,
+        "model": current.model.title if current and status.phase == "ready" else status.model,
+        "fraction": round(status.fraction, 4),
+        "done_bytes": status.done_bytes,
+        "total_bytes": status.total_bytes,
+        "fallback_reason": current.model.fallback_reason if current else None,
+        "fetch_command": f"bash run.sh download {DEFAULT}",
+        "error": status.error.to_dict() if status.error else None,
+        "memory": current.engine.memory if current else None,
+        "device": current.model.device if current else None,
+        "precision": current.model.precision if current else None,
+        "load_s": status.load_s,
+        "revision": status.revision,
+    }
+
+
+class _Server(uvicorn.Server):
+    """Tells the address once the server answers."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            logger.info("Running on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+def serve(config: Config) -> None:
+    """Serves until interrupted.
+
+    Raises:
+        PortInUseError: Another program has the port.
+    """
+    listener = _bind(config.server.host, config.server.port)
+    options = uvicorn.Config(
+        create_app(config),
+        log_level="warning",
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+        server_header=False,
+    )
+    with listener:
+        _Server(options).run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as e:
+        listener.close()
+        if e.errno == errno.EADDRINUSE:
+            raise PortInUseError(host=host, port=port) from e
+        raise
+    return listener

@@ -1,0 +1,101 @@
+"""Fixtures shared by all tests: small seeded inputs, a tiny checkpoint, a fake engine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from emotion.audio import ffmpeg_path
+from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
+from emotion.recognizer import Recognizer
+from tests.fakes import FakeEngine
+
+SPEECH = PROJECT_DIR.parent / "shared" / "speech"
+MINI = PROJECT_DIR / "models" / "emotion2vec_mini"
+
+
+def tone(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    """Speech-like sound: a gliding, pulsing harmonic series with noise.
+
+    Args:
+        seconds: Length.
+        seed: Of the noise and the pitch.
+
+    Returns:
+        float32, (samples,), 16 kHz, peak 0.5.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    pitch = 110 + 60 * rng.random() + 30 * np.sin(2 * np.pi * 0.7 * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ
+    voice = sum(np.sin(k * phase) / k for k in range(1, 12))
+    pulse = 0.6 + 0.4 * np.sin(2 * np.pi * 3.1 * t)
+    sound = voice * pulse + 0.05 * rng.standard_normal(t.size)
+    return np.float32(0.5 * sound / np.abs(sound).max())
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a WAV file of so many seconds and returns its path."""
+
+    def write(seconds: float = 2.0, name: str = "clip.wav", seed: int = 0) -> Path:
+        path = tmp_path / name
+        soundfile.write(path, tone(seconds, seed), SAMPLE_RATE_HZ, subtype="PCM_16")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def convert(tmp_path: Path) -> Callable[..., Path]:
+    """Converts a file with FFmpeg: ``convert(source, "name.mp3", "-b:a", "64k")``."""
+
+    def run(source: Path, name: str, *options: str) -> Path:
+        target = tmp_path / name
+        command = [ffmpeg_path(), "-v", "error", "-nostdin", "-y", "-i", str(source)]
+        subprocess.run([*command, *options, str(target)], check=True, capture_output=True)
+        return target
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in FunASR's layout with random weights of a tiny shape."""
+    from tools.make_checkpoint import write_checkpoint
+
+    folder = tmp_path_factory.mktemp("tiny")
+    write_checkpoint("tiny", folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mini_checkpoint() -> Path:
+    """The trained checkpoint that ships with the project."""
+    return MINI
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """A folder of labelled real speech with ``manifest.csv``; skips where it is absent."""
+    if not (SPEECH / "manifest.csv").is_file():
+        pytest.skip("no labelled speech beside the project")
+    return SPEECH
+
+
+@pytest.fixture
+def fake_engine() -> FakeEngine:
+    """An engine without a network, whose logits follow the loudness of the samples."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def fake_recognizer(fake_engine: FakeEngine) -> Recognizer:
+    """A recognizer over the fake engine."""
+    return Recognizer(fake_engine, name="fake", title="Fake")  # type: ignore[arg-type]

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emotion import audio
+from emotion.audio import decode, write_wav
+from emotion.config import AudioConfig
+from emotion.errors import (
+    AudioDecodeError,
+    AudioEmptyError,
+    AudioError,
+    AudioNotFoundError,
+    AudioSamplesError,
+    AudioSilentError,
+    AudioStreamError,
+    AudioTooLargeError,
+    AudioTooLongError,
+    AudioTooShortError,
+    CancelledError,
+    DecoderMissingError,
+    DecoderTimeoutError,
+)
+from tests.conftest import tone
+
+Wav = Callable[..., Path]
+Convert = Callable[..., Path]
+CONFIG = AudioConfig()
+
+FORMATS = [
+    ("8bit.wav", ["-c:a", "pcm_u8"]),
+    ("24bit.wav", ["-c:a", "pcm_s24le"]),
+    ("32bit.wav", ["-c:a", "pcm_s32le"]),
+    ("float.wav", ["-c:a", "pcm_f32le"]),
+    ("mulaw.wav", ["-c:a", "pcm_mulaw", "-ar", "8000"]),
+    ("192k.wav", ["-ar", "192000"]),
+    ("stereo.wav", ["-ac", "2"]),
+    ("surround.wav", ["-ac", "6"]),
+    ("clip.mp3", ["-b:a", "64k"]),
+    ("clip.m4a", ["-c:a", "aac"]),
+    ("clip.aac", ["-c:a", "aac"]),
+    ("clip.flac", []),
+    ("clip.ogg", ["-c:a", "libvorbis"]),
+    ("clip.opus", ["-c:a", "libopus"]),
+    ("clip.webm", ["-c:a", "libopus"]),
+    ("clip.wma", ["-c:a", "wmav2"]),
+    ("clip.aiff", []),
+    ("clip.au", []),
+]
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak of the normalised cross-correlation, so that a codec's delay does not matter."""
+    size = 1 << (a.size + b.size).bit_length()
+    spectrum = np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size))
+    return float(np.fft.irfft(spectrum).max() / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize(("name", "options"), FORMATS, ids=[name for name, _ in FORMATS])
+def test_formats(wav: Wav, convert: Convert, name: str, options: list[str]) -> None:
+    source = wav(2.0, "source.wav")
+    recording = decode(convert(source, name, *options), CONFIG)
+    assert recording.samples.dtype == np.float32
+    assert recording.duration_s == pytest.approx(2.0, abs=0.15)
+    assert correlation(recording.samples, tone(2.0)) > 0.95
+    assert recording.info.file == name
+    assert recording.info.codec and recording.info.container
+    assert recording.notices == ()
+
+
+def test_pcm16_at_16_khz_is_bit_exact(wav: Wav) -> None:
+    path = wav(1.5)
+    expected, _ = soundfile.read(path, dtype="float32")
+    recording = decode(path, CONFIG)
+    np.testing.assert_array_equal(recording.samples, expected)
+    assert (recording.info.sample_rate_hz, recording.info.channels) == (16000, 1)
+
+
+def test_the_audio_of_a_video(wav: Wav, convert: Convert) -> None:
+    picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=2", "-c:v", "mpeg4", "-shortest"]
+    video = convert(wav(2.0), "video.mp4", *picture, "-c:a", "aac")
+    recording = decode(video, CONFIG)
+    assert recording.info.codec == "aac"
+    assert correlation(recording.samples, tone(2.0)) > 0.95
+
+
+def test_what_the_file_says_is_kept(wav: Wav, convert: Convert) -> None:
+    info = decode(convert(wav(2.0), "x.wav", "-ac", "6", "-ar", "48000"), CONFIG).info
+    assert (info.sample_rate_hz, info.channels, info.codec) == (48000, 6, "pcm_s16le")
+    assert info.size_bytes > 1_000_000 and info.duration_s == 2.0
+
+
+def test_strange_names(wav: Wav) -> None:
+    for name in ("-i.wav", "a b'c\"d%03d.wav", "录音：愤怒.wav", "http:x.wav"):
+        assert decode(wav(1.0, name), CONFIG).info.file == name
+
+
+def test_short_audio_gets_a_notice(wav: Wav) -> None:
+    (notice,) = decode(wav(0.5), CONFIG).notices
+    assert notice.code == "short_audio" and notice.params == {"duration_s": 0.5}
+
+
+def test_a_truncated_file_gets_a_notice_or_an_error(wav: Wav, convert: Convert) -> None:
+    whole = wav(4.0).read_bytes()
+    cut = wav(4.0, "cut.wav")
+    cut.write_bytes(whole[: len(whole) // 2])
+    codes = [notice.code for notice in decode(cut, CONFIG).notices]
+    assert codes in ([], ["truncated_audio"])  # FFmpeg may take the length from the file's size
+    m4a = convert(wav(4.0), "clip.m4a", "-c:a", "aac")
+    m4a.write_bytes(m4a.read_bytes()[:2000])
+    with pytest.raises(AudioError):
+        decode(m4a, CONFIG)
+
+
+def test_a_flac_cut_in_the_middle_says_so(wav: Wav, convert: Convert) -> None:
+    flac = convert(wav(4.0), "clip.flac")
+    flac.write_bytes(flac.read_bytes()[: flac.stat().st_size // 2])
+    (notice,) = decode(flac, CONFIG).notices
+    assert notice.code == "truncated_audio"
+    assert notice.params["declared_s"] == pytest.approx(4.0, abs=0.1)
+
+
+def write(path: Path, samples: np.ndarray, subtype: str = "PCM_16") -> Path:
+    soundfile.write(path, samples, 16000, subtype=subtype)
+    return path
+
+
+def test_unusable_files(tmp_path: Path, wav: Wav, convert: Convert) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.mp3").write_text("This is not audio.\n" * 100)
+    (tmp_path / "noise.bin").write_bytes(np.random.default_rng(0).bytes(5000))
+    bad = tone(1.0)
+    bad[100:110] = np.nan
+    video = tmp_path / "video.mp4"
+    convert(wav(1.0), "video.mp4", "-f", "lavfi", "-i", "color=d=1", "-map", "1:v")
+    cases: list[tuple[Path, type[AudioError], str]] = [
+        (tmp_path / "missing.wav", AudioNotFoundError, "no such file"),
+        (tmp_path, AudioNotFoundError, "no such file"),
+        (tmp_path / "empty.wav", AudioEmptyError, "0 bytes"),
+        (tmp_path / "text.mp3", AudioDecodeError, "cannot be read as audio"),
+        (tmp_path / "noise.bin", AudioDecodeError, "cannot be read as audio"),
+        (video, AudioStreamError, "no audio stream"),
+        (write(tmp_path / "s.wav", tone(0.024)), AudioTooShortError, "0.024 s .* 0.025 s"),
+        (write(tmp_path / "none.wav", np.zeros(0)), AudioDecodeError, "no samples"),
+        (write(tmp_path / "z.wav", np.zeros(16000)), AudioSilentError, "-200 dBFS"),
+        (write(tmp_path / "nan.wav", bad, "FLOAT"), AudioSamplesError, "10 of 16000"),
+    ]
+    for path, kind, text in cases:
+        with pytest.raises(kind, match=text):
+            decode(path, CONFIG)
+
+
+def test_limits(wav: Wav) -> None:
+    path = wav(3.0)
+    with pytest.raises(AudioTooLongError, match="more than 2 s"):
+        decode(path, AudioConfig(max_duration_s=2))
+    with pytest.raises(AudioTooLargeError, match=r"0\.1 MB, but at most 0 MB"):
+        decode(path, AudioConfig(max_upload_bytes=1000))
+    assert decode(path, AudioConfig(max_duration_s=3)).duration_s == 3
+
+
+def test_playlists_and_addresses_are_not_followed(tmp_path: Path, wav: Wav) -> None:
+    target = wav(1.0, "secret.wav")
+    playlist = tmp_path / "list.m3u8"
+    playlist.write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{target}\n#EXT-X-ENDLIST\n")
+    concat = tmp_path / "list.wav"
+    concat.write_text(f"ffconcat version 1.0\nfile {target.name}\n")
+    for path in (playlist, concat):
+        with pytest.raises(AudioDecodeError):
+            decode(path, CONFIG)
+
+
+def fake_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setattr(audio, "ffmpeg_path", lambda: str(program))
+
+
+def test_a_hanging_decoder_is_stopped(
+    tmp_path: Path, wav: Wav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ffmpeg(tmp_path, monkeypatch, "exec sleep 60")
+    with pytest.raises(DecoderTimeoutError, match="longer than 0 s"):
+        decode(wav(), AudioConfig(decode_timeout_s=0.1))
+
+
+def test_cancelling_stops_the_decoder(
+    tmp_path: Path, wav: Wav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ffmpeg(tmp_path, monkeypatch, "exec cat /dev/zero")
+    with pytest.raises(CancelledError):
+        decode(wav(), CONFIG, cancelled=lambda: True)
+
+
+def test_without_ffmpeg_the_bundled_one_is_used(monkeypatch: pytest.MonkeyPatch, wav: Wav) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    audio.ffmpeg_path.cache_clear()
+    try:
+        assert "imageio_ffmpeg" in audio.ffmpeg_path()
+        assert decode(wav(1.0), CONFIG).duration_s == 1.0
+        audio.ffmpeg_path.cache_clear()
+        monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
+        with pytest.raises(DecoderMissingError, match="Install FFmpeg"):
+            audio.ffmpeg_path()
+    finally:
+        audio.ffmpeg_path.cache_clear()
+
+
+def test_processed_audio_is_pcm16_and_clips_instead_of_wrapping(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    write_wav(path, np.float32([0, 0.5, 1.5, -1.5]))
+    info = soundfile.info(path)
+    assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
+    samples, _ = soundfile.read(path, dtype="int16")
+    assert samples.tolist() == [0, 16384, 32767, -32768]
+    with pytest.raises(OSError, match=r"No such file|Error opening"):
+        write_wav(tmp_path / "none" / "out.wav", np.zeros(10, np.float32))

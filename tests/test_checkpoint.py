@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+
+from emotion.checkpoint import (
+    CONVERTED,
+    WEIGHTS,
+    load_checkpoint,
+    missing_labels,
+    native_name,
+    parse_feature_spec,
+    read_tokens,
+)
+from emotion.errors import CheckpointError
+
+
+@pytest.fixture
+def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A fresh copy, never converted before."""
+    copy = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, copy)
+    (copy / CONVERTED).unlink(missing_ok=True)
+    return copy
+
+
+def edit_state(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    data = torch.load(folder / WEIGHTS, weights_only=True)
+    data = change(data["model"]) or data
+    torch.save(data, folder / WEIGHTS)
+
+
+def edit_yaml(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    path = folder / "config.yaml"
+    data = yaml.safe_load(path.read_text())
+    change(data["model_conf"], data["model_conf"]["modalities"]["audio"])
+    path.write_text(yaml.safe_dump(data))
+
+
+def same(a: Path, b: Path) -> bool:
+    states = [load_checkpoint(path).model.state_dict() for path in (a, b)]
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+
+
+def test_the_first_load_converts_and_the_second_maps(folder: Path, tiny_checkpoint: Path) -> None:
+    load_checkpoint(folder)
+    with safe_open(folder / CONVERTED, "pt") as file:
+        names = set(file.keys())
+    assert not any("_ema" in name or "decoder" in name for name in names)
+    (folder / WEIGHTS).unlink()
+    assert same(folder, tiny_checkpoint)
+    assert not list(folder.glob(".model-*"))
+
+
+def test_a_changed_model_pt_is_converted_again(folder: Path) -> None:
+    load_checkpoint(folder)
+
+    def change(state: dict[str, Any]) -> None:
+        state["proj.bias"] += 1
+
+    before = load_checkpoint(folder).model.head.bias.clone()
+    edit_state(folder, change)
+    os.utime(folder / WEIGHTS, ns=(1, 1))
+    torch.testing.assert_close(load_checkpoint(folder).model.head.bias, before + 1)
+
+
+def test_a_damaged_conversion_is_made_again(folder: Path, tiny_checkpoint: Path) -> None:
+    (folder / CONVERTED).write_bytes(b"\x08\0\0\0\0\0\0\0damaged!")
+    assert same(folder, tiny_checkpoint)
+
+
+def test_a_folder_that_cannot_be_written_still_loads(
+    folder: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("emotion.checkpoint.tempfile.mkstemp", refuse)
+    assert same(folder, tiny_checkpoint)
+    assert not (folder / CONVERTED).exists()
+
+
+@pytest.mark.parametrize("nest", ["model", "state_dict", "model_state_dict", None])
+@pytest.mark.parametrize("prefix", ["", "d2v_model.", "module.", "module.d2v_model."])
+def test_nesting_and_prefixes(
+    folder: Path, tiny_checkpoint: Path, nest: str | None, prefix: str
+) -> None:
+    def change(state: dict[str, Any]) -> dict[str, Any]:
+        plain = {name.removeprefix("d2v_model."): tensor for name, tensor in state.items()}
+        renamed = {prefix + name: tensor for name, tensor in plain.items()}
+        return {nest: renamed} if nest else renamed
+
+    edit_state(folder, change)
+    assert same(folder, tiny_checkpoint)
+
+
+def test_all_misfits_are_listed_at_once(folder: Path) -> None:
+    def change(state: dict[str, Any]) -> None:
+        del state["d2v_model.blocks.0.attn.qkv.bias"]
+        state["d2v_model.stray"] = torch.zeros(2)
+        state["proj.bias"] = torch.zeros(8)
+
+    edit_state(folder, change)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder)
+    text = str(caught.value)
+    assert "3 tensor(s)" in text
+    assert "missing blocks.1.qkv.bias (96,)" in text
+    assert "unexpected stray (2,)" in text
+    assert "head.bias is (8,), but config.yaml and tokens.txt make it (9,)" in text
+    assert not (folder / CONVERTED).exists()
+
+
+def test_the_head_must_fit_the_tokens(folder: Path) -> None:
+    (folder / "tokens.txt").write_text("生气/angry\n开心/happy\n")
+    with pytest.raises(CheckpointError, match=r"head\.bias is \(9,\).* make it \(2,\)"):
+        load_checkpoint(folder)
+
+
+class MakesFolder:
+    """Unpickling it freely would make a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.folder),))
+
+
+def test_nothing_in_a_pickle_is_executed(folder: Path) -> None:
+    marker = folder / "marker"
+    (folder / WEIGHTS).write_bytes(pickle.dumps({"model": MakesFolder(marker)}, protocol=2))
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(folder)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("model.pt", None, "model.pt: no such file"),
+        ("model.pt", b"PK\x03\x04 not a zip", "model.pt is damaged"),
+        ("config.yaml", None, "config.yaml: No such file"),
+        ("config.yaml", b"a: [", "config.yaml"),
+        ("config.yaml", b"model: Paraformer\n", "model_conf"),
+        ("tokens.txt", None, "tokens.txt: No such file"),
+        ("tokens.txt", b"", "each may come once"),
+        ("tokens.txt", "开心/happy\n高兴/happy\n".encode(), "each may come once"),
+        ("tokens.txt", b"bored\n", "'bored' is none of angry"),
+    ],
+)
+def test_broken_folders(folder: Path, name: str, content: bytes | None, text: str) -> None:
+    path = folder / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=text):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        ("conf", "layer_norm_first", True),
+        ("conf", "norm_eps", 1e-6),
+        ("audio", "extractor_mode", "default"),
+        ("audio", "learned_alibi", True),
+        ("audio", "num_alibi_heads", 2),
+        ("audio", "feature_encoder_spec", "__import__('os').getcwd()"),
+    ],
+)
+def test_variants_that_are_not_computed_are_refused(
+    folder: Path, where: str, name: str, value: Any
+) -> None:
+    edit_yaml(
+        folder, lambda conf, audio: (conf if where == "conf" else audio).update({name: value})
+    )
+    with pytest.raises(CheckpointError, match=name):
+        load_checkpoint(folder)
+
+
+def test_feature_encoder_spec() -> None:
+    large = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
+    assert parse_feature_spec(large) == (((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2)
+    for bad in ("[(1, 2)]", "[(1, 2, 'x')]", "[(1,2,3)] * 999999999", "[(1,2,3)", "5", "[x]"):
+        with pytest.raises(ValueError, match="feature_encoder_spec"):
+            parse_feature_spec(bad)
+
+
+def test_tokens_in_any_order_with_unused_slots(folder: Path) -> None:
+    (folder / "tokens.txt").write_text("<unk>\nunuse_0\n开心/happy\nangry\n")
+    tokens = read_tokens(folder)
+    assert tokens == ("unknown", None, "happy", "angry")
+    assert missing_labels(tokens) == (
+        "disgusted",
+        "fearful",
+        "neutral",
+        "other",
+        "sad",
+        "surprised",
+    )
+
+
+def test_names() -> None:
+    encoder = "modality_encoders.AUDIO."
+    names = {
+        encoder + "extra_tokens": "extra_tokens",
+        encoder + "local_encoder.conv_layers.3.0.weight": "convs.3.weight",
+        encoder + "local_encoder.conv_layers.3.2.1.bias": "convs.3.norm.bias",
+        encoder + "project_features.2.weight": "project.weight",
+        encoder + "relative_positional_encoder.1.0.weight": "position.convs.0.weight",
+        encoder + "context_encoder.blocks.7.mlp.fc2.bias": "blocks.7.fc2.bias",
+        "blocks.2.attn.proj.weight": "blocks.10.out.weight",
+        "proj.bias": "head.bias",
+        "something.else": "something.else",
+    }
+    assert {name: native_name(name, 8) for name in names} == names

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion import __version__, lifecycle
+from emotion.cli import main
+from emotion.errors import DownloadError
+from emotion.registry import DEFAULT, MODELS
+
+Wav = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MODEL", "DEVICE", "PRECISION", "OFFLINE", "OUTPUTS_DIR", "MODELS_DIR"):
+        monkeypatch.delenv(f"EMOTION_{name}", raising=False)
+
+
+@pytest.fixture
+def recognize(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., int]:
+    def run(*arguments: object) -> int:
+        options = ["--model", tiny_checkpoint, "--device", "cpu", "--output-dir", tmp_path / "o"]
+        return main(["recognize", *map(str, options), *map(str, arguments)])
+
+    return run
+
+
+def records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_is_one_object_a_line_with_the_content_of_result_json(
+    recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [wav(1.0, "a.wav"), wav(2.0, "b.wav")]
+    assert recognize("--json", "--embedding", *files) == 0
+    first, second = records(capsys.readouterr().out)
+    assert (first["file"], second["file"]) == (str(files[0]), str(files[1]))
+    folder = Path(first["output_dir"])
+    on_disk = json.loads((folder / "result.json").read_text("utf-8"))
+    assert {k: v for k, v in first.items() if k not in ("file", "output_dir")} == on_disk
+    assert np.load(folder / "embedding.npy").shape == (32,)
+    assert folder != Path(second["output_dir"])
+
+
+def test_one_bad_file_does_not_stop_the_others(
+    recognize: Callable[..., int], wav: Wav, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    assert recognize("--json", empty, tmp_path / "none.wav", wav()) == 1
+    captured = capsys.readouterr()
+    bad, missing, good = records(captured.out)
+    assert bad == {
+        "file": str(empty),
+        "error": {
+            "code": "audio_empty",
+            "message": "empty.wav: the file is empty (0 bytes)",
+            "hint": "Export or upload the recording again",
+        },
+    }
+    assert missing["error"]["code"] == "audio_not_found"
+    assert good["emotion"] in good["scores"]
+
+
+def test_the_table_for_people(
+    recognize: Callable[..., int], wav: Wav, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize("--granularity", "frame", wav(0.5), tmp_path / "none.wav") == 1
+    captured = capsys.readouterr()
+    assert "愤怒" in captured.out and "Surprised" in captured.out
+    assert "! Only 0.50 s of audio" in captured.out
+    assert "outputs_" in captured.out
+    assert "error: " in captured.err and "no such file" in captured.err
+
+
+def test_the_fallback_is_announced(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_checkpoint: Path,
+    wav: Wav,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fetch(name: str, *args: object) -> Path:
+        if name == DEFAULT:
+            raise DownloadError(name=name, reason="hub unreachable")
+        return tiny_checkpoint
+
+    monkeypatch.setattr(lifecycle, "fetch", fetch)
+    monkeypatch.setattr(lifecycle, "locate", lambda name, folder: None)
+    assert main(["recognize", "--output-dir", str(tmp_path / "o"), str(wav())]) == 0
+    captured = capsys.readouterr()
+    assert "Answered by Emotion2Vec Mini" in captured.out and "hub unreachable" in captured.out
+    assert "WARNING" in captured.err
+
+
+def test_models_lists_every_known_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["models", "--json", "--models-dir", str(tmp_path)]) == 0
+    rows = records(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(MODELS)
+    assert {row["state"] for row in rows if row["name"] != "emotion2vec_mini"} == {"missing"}
+    assert main(["models", "--models-dir", str(tmp_path)]) == 0
+    assert "CC BY-NC-SA 4.0" in capsys.readouterr().out
+
+
+def test_download_prints_the_folder_or_says_why_not(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["download", str(tiny_checkpoint)]) == 0
+    assert capsys.readouterr().out.strip() == str(tiny_checkpoint)
+    options = ["--offline", "--models-dir", str(tmp_path)]
+    assert main(["download", DEFAULT, *options]) == 3
+    assert "error: emotion2vec_plus_large is not in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["recognize", "--model", "no_such_model", "x.wav"], 3, "neither a known model"),
+        (["recognize", "--device", "gpu", "x.wav"], 2, "device is 'gpu'"),
+        (["recognize", "--max-duration", "-1", "x.wav"], 2, "max-duration is -1.0"),
+        (["serve", "--port", "99999"], 2, "port is 99999"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    arguments: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert text in captured.err and "Traceback" not in captured.err
+
+
+def test_a_taken_port_is_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port, "--model", "emotion2vec_mini"]) == 1
+    expected = f"127.0.0.1:{port} is in use by another program. Choose another port with --port"
+    assert expected in capsys.readouterr().err
+
+
+def test_version_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+    with pytest.raises(SystemExit) as caught:
+        main(["recognize"])
+    assert caught.value.code == 2

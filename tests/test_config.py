@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emotion.config import (
+    AudioConfig,
+    Config,
+    EngineConfig,
+    SegmentationConfig,
+    ServerConfig,
+    check_granularity,
+)
+from emotion.errors import ConfigError
+
+
+def test_environment_changes_the_defaults() -> None:
+    env = {
+        "EMOTION_MODEL": "emotion2vec_plus_base",
+        "EMOTION_DEVICE": "cuda:1",
+        "EMOTION_PRECISION": "fp16",
+        "EMOTION_HUB": "hf",
+        "EMOTION_OFFLINE": "1",
+        "EMOTION_MODELS_DIR": "/m",
+        "EMOTION_OUTPUTS_DIR": "/o",
+        "EMOTION_HOST": "::1",
+        "EMOTION_PORT": "9000",
+    }
+    config = Config.from_env(env)
+    assert config.engine == EngineConfig(
+        model="emotion2vec_plus_base",
+        device="cuda:1",
+        precision="fp16",
+        hub="hf",
+        offline=True,
+        models_dir=Path("/m"),
+    )
+    assert config.server == ServerConfig(host="::1", port=9000, outputs_dir=Path("/o"))
+
+
+def test_empty_variables_change_nothing() -> None:
+    assert Config.from_env({"EMOTION_MODEL": "", "EMOTION_PORT": ""}) == Config()
+    assert Config.from_env({"EMOTION_OFFLINE": "0"}).engine.offline is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("EMOTION_PORT", "http", "whole number"),
+        ("EMOTION_PORT", "70000", "65535"),
+        ("EMOTION_OFFLINE", "yes", "0 or 1"),
+        ("EMOTION_DEVICE", "gpu", "cuda:N"),
+        ("EMOTION_DEVICE", "cuda:x", "cuda:N"),
+        ("EMOTION_PRECISION", "int8", "bf16"),
+        ("EMOTION_HUB", "s3", "ms or hf"),
+    ],
+)
+def test_bad_variables_are_named_with_what_they_must_be(name: str, value: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as caught:
+        Config.from_env({name: value})
+    assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AudioConfig(max_duration_s=0),
+        lambda: AudioConfig(max_upload_bytes=-1),
+        lambda: AudioConfig(decode_timeout_s=0),
+        lambda: SegmentationConfig(max_window_s=0.5),
+        lambda: EngineConfig(model=""),
+    ],
+)
+def test_options_out_of_range_are_refused(make: type[object]) -> None:
+    with pytest.raises(ConfigError):
+        make()
+
+
+def test_granularity() -> None:
+    assert check_granularity("frame") == "frame"
+    with pytest.raises(ConfigError, match="'utterance' or 'frame'"):
+        check_granularity("word")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from emotion.checkpoint import WEIGHTS, load_checkpoint
+from emotion.device import memory_text, place
+from emotion.engine import Engine
+from emotion.errors import CheckpointError, DeviceError, ModelError
+from emotion.labels import LABELS
+from tests.conftest import tone
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_checkpoint: Path) -> Engine:
+    return Engine.load(tiny_checkpoint, device="cpu", precision="fp32")
+
+
+def test_frame_logits_average_to_the_head_of_the_mean(
+    engine: Engine, tiny_checkpoint: Path
+) -> None:
+    output = engine.infer(tone(2.7))
+    model = load_checkpoint(tiny_checkpoint).model
+    with torch.inference_mode():
+        features = model(torch.from_numpy(tone(2.7))[None])
+        expected = model.head(features.mean(1))[0].numpy()
+    tokens = load_checkpoint(tiny_checkpoint).tokens
+    order = [tokens.index(label) for label in LABELS]
+    np.testing.assert_allclose(output.logits.mean(0), expected[order], atol=1e-4)
+    assert output.features.shape == (134, 32) and output.features.dtype == np.float32
+
+
+def test_nine_labels_in_our_order_whatever_the_checkpoint_says(
+    engine: Engine, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shuffled"
+    shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    tokens = (folder / "tokens.txt").read_text("utf-8").split()
+    order = [4, 8, 0, 2, 6, 1, 7, 3, 5]
+    names = [tokens[i] for i in order]
+    names[2] = "unuse_1"  # was angry
+    (folder / "tokens.txt").write_text("\n".join(names), "utf-8")
+    data = torch.load(folder / WEIGHTS, weights_only=True)
+    for part in ("proj.weight", "proj.bias"):
+        data["model"][part] = data["model"][part][order]
+    torch.save(data, folder / WEIGHTS)
+    ours = engine.infer(tone(1.0)).logits
+    shuffled = Engine.load(folder, device="cpu", precision="fp32").infer(tone(1.0)).logits
+    assert np.isneginf(shuffled[:, 0]).all()
+    np.testing.assert_allclose(shuffled[:, 1:], ours[:, 1:], atol=1e-5)
+
+
+def test_phases_are_told_in_order(tiny_checkpoint: Path) -> None:
+    seen: list[str] = []
+    Engine.load(tiny_checkpoint, device="cpu", on_phase=seen.append)
+    assert seen == ["reading", "building", "warming"]
+
+
+def test_the_shortest_input(engine: Engine) -> None:
+    output = engine.infer(tone(1.0)[: engine.minimum_samples])
+    assert output.logits.shape == (1, 9)
+
+
+def test_threads_get_their_own_results(engine: Engine) -> None:
+    clips = [tone(0.5 + i / 10, i) for i in range(6)]
+    expected = [engine.infer(clip).logits for clip in clips]
+    found: dict[int, np.ndarray] = {}
+
+    def work(i: int) -> None:
+        found[i] = engine.infer(clips[i]).logits
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, logits in enumerate(expected):
+        np.testing.assert_allclose(found[i], logits, atol=1e-5)
+
+
+def test_bf16_stays_close(engine: Engine, tiny_checkpoint: Path) -> None:
+    half = Engine.load(tiny_checkpoint, device="cpu", precision="bf16")
+    assert half.placement.dtype is torch.bfloat16
+    a, b = (e.infer(tone(2.0)).features.mean(0) for e in (engine, half))
+    assert np.linalg.norm(a - b) < 0.05 * np.linalg.norm(a)
+
+
+def test_values_that_are_not_finite_are_an_error(engine: Engine) -> None:
+    with pytest.raises(ModelError, match="overflowed in fp32"):
+        engine.infer(np.full(16000, np.nan, np.float32))
+
+
+def test_other_frame_rates_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hop"
+    shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    path = folder / "config.yaml"
+    data = yaml.safe_load(path.read_text())
+    audio = data["model_conf"]["modalities"]["audio"]
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    layers = list(checkpoint.model.config.feature_encoder)
+    channels, kernel, stride = layers[0]
+    layers[0] = (channels, kernel, stride + 1)
+    audio["feature_encoder_spec"] = str(layers)
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(CheckpointError, match="must be 320"):
+        Engine.load(folder, device="cpu")
+
+
+def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place("cpu", "fp32").dtype is torch.float32
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    assert place("cpu", "auto").precision == "bf16"
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: False)
+    chosen = place("cpu", "auto")
+    assert chosen.precision == "fp32" and "no native bf16" in chosen.reason
+    with pytest.raises(DeviceError, match="fp16 needs a CUDA device"):
+        place("cpu", "fp16")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert place("auto", "fp32").device.type == "cpu"
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        place("cuda:0", "auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Card")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert place("auto", "auto").precision == "fp32"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert str(place("cuda:1", "auto").device) == "cuda:1"
+    assert place("auto", "auto").precision == "bf16"
+    with pytest.raises(DeviceError, match="there are 2"):
+        place("cuda:2", "auto")
+
+
+def test_memory_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory_text(torch.device("cpu")).startswith("CPU, RAM: ")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (11_600_000_000, 24_000_000_000))
+    assert memory_text(torch.device("cuda:0")) == "GPU: cuda:0, VRAM: 12.4/24GB"
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu(engine: Engine, tiny_checkpoint: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    cuda = Engine.load(tiny_checkpoint, device="cuda", precision="fp32")
+    np.testing.assert_allclose(
+        cuda.infer(tone(3.0)).logits, engine.infer(tone(3.0)).logits, atol=1e-3
+    )

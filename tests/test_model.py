@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from emotion.model import Emotion2vec, ModelConfig, alibi_slopes, normalize
+from tests.conftest import tone
+
+
+def config(**changes: object) -> ModelConfig:
+    values: dict[str, object] = {
+        "feature_encoder": ((16, 10, 5), (16, 3, 4), (16, 4, 4), (16, 2, 2), (16, 2, 2)),
+        "embed_dim": 24,
+        "num_heads": 6,
+        "prenet_depth": 1,
+        "depth": 2,
+        "mlp_dim": 48,
+        "pos_depth": 3,
+        "pos_kernel": 6,
+        "pos_groups": 4,
+        "num_extra_tokens": 3,
+        "alibi_scales": 1,
+        "alibi_heads": 6,
+        "normalize": True,
+        "num_tokens": 9,
+    }
+    return ModelConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def build(**changes: object) -> Emotion2vec:
+    torch.manual_seed(0)
+    return Emotion2vec(config(**changes)).eval()
+
+
+def clip(seconds: float, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(tone(seconds, seed))
+
+
+@torch.inference_mode()
+def test_a_padded_batch_gives_what_each_clip_gives_alone() -> None:
+    model = build()
+    clips = [clip(s, i) for i, s in enumerate((0.2, 1.37, 0.9))]
+    lengths = torch.tensor([c.numel() for c in clips])
+    batch = torch.full((3, int(lengths.max())), 7.0)  # padding that must not matter
+    for row, c in zip(batch, clips, strict=True):
+        row[: c.numel()] = c
+    together = model(batch, lengths)
+    for row, c in zip(together, clips, strict=True):
+        alone = model(c[None])[0]
+        assert alone.shape[0] == model.config.num_frames(c.numel())
+        torch.testing.assert_close(row[: alone.shape[0]], alone, atol=2e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_gain_and_offset_do_not_matter_when_normalising() -> None:
+    sound = clip(1.0)[None]
+    torch.testing.assert_close(build()(sound), build()(0.3 * sound + 0.1), atol=2e-3, rtol=1e-3)
+    raw = build(normalize=False)
+    assert not torch.allclose(raw(sound), raw(0.3 * sound + 0.1), atol=1e-2)
+
+
+def test_convolution_equals_the_library_one() -> None:
+    layer = build().convs[1]
+    x = torch.randn(2, 57, 16)
+    weight, norm = layer.weight, layer.norm
+    expected = torch.nn.functional.conv1d(x.mT, weight, stride=layer.stride).mT
+    torch.testing.assert_close(layer(x), torch.nn.functional.gelu(norm(expected)))
+
+
+def test_frames_and_receptive_field() -> None:
+    large = config(feature_encoder=((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2))
+    assert (large.hop_samples, large.receptive_field_samples) == (320, 400)
+    assert [large.num_frames(n) for n in (400, 719, 720, 16000, 480000)] == [1, 1, 2, 49, 1499]
+    model = build()
+    minimum = model.config.receptive_field_samples
+    assert model(torch.randn(1, minimum)).shape == (1, 1, 24)
+    lengths = model.frame_lengths(torch.tensor([minimum, 16000]))
+    assert lengths.tolist() == [1, model.config.num_frames(16000)]
+
+
+def test_alibi_slopes_are_those_of_the_paper() -> None:
+    assert alibi_slopes(8) == [2.0**-i for i in range(1, 9)]
+    assert alibi_slopes(12)[:8] == alibi_slopes(8)
+    assert alibi_slopes(12)[8:] == pytest.approx([2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5])
+
+
+def test_attention_biases() -> None:
+    model = build(alibi_scales=3)
+    with torch.no_grad():
+        model.alibi_scale[1] = -1.0  # clamped at zero
+    biases = model.attention_biases(5, None, torch.float32)
+    assert len(biases) == 3 and biases[0].shape == (1, 6, 8, 8)
+    assert biases[1].abs().max() == 0
+    assert biases[0][0, 0, :3].abs().max() == 0 and biases[0][0, 0, :, :3].abs().max() == 0
+    assert biases[0][0, 0, 3, 7] == biases[0][0, 0, 7, 3] == -4 * alibi_slopes(6)[0]
+    valid = torch.tensor([[True, True, False, False, False]])
+    masked = model.attention_biases(5, valid, torch.float32)[0]
+    assert torch.isinf(masked[0, :, :, 5:]).all() and torch.isfinite(masked[0, :, :, :5]).all()
+
+
+def test_normalisation_over_own_samples() -> None:
+    x = torch.randn(2, 100) * 3 + 5
+    lengths = torch.tensor([100, 40])
+    y = normalize(x, lengths)
+    torch.testing.assert_close(y[:1], normalize(x[:1]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(y[1, :40], normalize(x[1:, :40])[0], atol=1e-5, rtol=1e-5)
+    assert y[1, 40:].abs().max() == 0
+
+
+def test_dropout_only_in_training() -> None:
+    model = Emotion2vec(config(), dropout=0.5)
+    sound = clip(0.5)[None]
+    assert not torch.equal(model.train()(sound), model(sound))
+    assert torch.equal(model.eval()(sound), model(sound))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion.labels import LABELS
+from emotion.recognizer import Recognizer
+from emotion.schema import Result
+from tests.conftest import tone
+from tests.test_recognizer import recording
+
+
+@pytest.fixture
+def data(fake_recognizer: Recognizer) -> dict[str, Any]:
+    analysed = fake_recognizer.analyse(recording(tone(65)), granularity="frame")
+    return analysed.result.to_dict()
+
+
+def test_classic_fields_come_first_under_their_names(data: dict[str, Any]) -> None:
+    classic = ["emotion", "confidence", "scores", "granularity", "timestamp"]
+    assert list(data)[:5] == classic
+    assert tuple(data["scores"]) == LABELS
+
+
+def test_round_trip_through_json(data: dict[str, Any]) -> None:
+    back = Result.from_dict(json.loads(json.dumps(data, allow_nan=False)))
+    assert back.to_dict() == data
+    assert back.segments and back.frames is not None and back.warnings
+
+
+def test_unknown_fields_are_ignored_and_a_newer_version_is_refused(data: dict[str, Any]) -> None:
+    assert Result.from_dict({**data, "later": 1}).emotion == data["emotion"]
+    with pytest.raises(ValueError, match="schema_version is 2"):
+        Result.from_dict({**data, "schema_version": 2})
+
+
+def test_absent_parts_are_left_out(fake_recognizer: Recognizer, tmp_path: Path) -> None:
+    data = fake_recognizer.analyse(recording(tone(2))).result.to_dict()
+    assert "frames" not in data and "segments" not in data
+    assert data["warnings"] == []

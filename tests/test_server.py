@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from gradio_client import Client, handle_file
+
+from emotion.config import PROJECT_DIR, Config, ServerConfig
+from emotion.errors import CheckpointError
+from emotion.lifecycle import Status
+from emotion.recognizer import Recognizer
+from emotion.server import create_app, status_body
+from tests.fakes import FakeEngine, FakeService
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def fake() -> FakeService:
+    recognizer = Recognizer(FakeEngine(), name="fake", title="Fake")  # type: ignore[arg-type]
+    return FakeService(recognizer)
+
+
+@pytest.fixture(scope="module")
+def address(fake: FakeService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running server with a fake model, its page built."""
+    config = Config(server=ServerConfig(port=0, outputs_dir=tmp_path_factory.mktemp("outputs")))
+    app = create_app(config, fake)  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{url}/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield url
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def events(address: str, name: str, data: list[Any]) -> str:
+    """Calls a Gradio endpoint by hand and returns its event stream."""
+    body = httpx.post(f"{address}/gradio_api/call/{name}", json={"data": data}).json()
+    url = f"{address}/gradio_api/call/{name}/{body['event_id']}"
+    return httpx.get(url, timeout=30).text
+
+
+def test_health_status_and_etag(address: str) -> None:
+    assert httpx.get(f"{address}/healthz").json() == {"status": "ok"}
+    first = httpx.get(f"{address}/api/v1/status")
+    assert first.json()["phase"] == "ready" and first.json()["model"] == "Fake"
+    headers = {"If-None-Match": first.headers["etag"]}
+    assert httpx.get(f"{address}/api/v1/status", headers=headers).status_code == 304
+
+
+def test_the_page_is_gradio_with_our_script_and_headers(address: str) -> None:
+    page = httpx.get(f"{address}/")
+    assert page.status_code == 200
+    assert page.text.index("ui_lang") < page.text.index("gradio")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "/proc/self/environ", str(PROJECT_DIR / "run.sh")]
+)
+def test_no_file_of_the_machine_can_be_read(address: str, target: str) -> None:
+    payload = {"path": target, "meta": {"_type": "gradio.FileData"}}
+    answer = events(address, "recognize", [payload, "utterance", False])
+    assert "event: error" in answer and "event: complete" not in answer
+    assert httpx.get(f"{address}/gradio_api/file={target}").status_code in (403, 404)
+
+
+def test_an_address_is_not_fetched(address: str) -> None:
+    for url in ("http://127.0.0.1:9/x.wav", "https://example.org/x.wav"):
+        assert httpx.get(f"{address}/gradio_api/file={url}").status_code == 403
+        payload = {"path": url, "meta": {"_type": "gradio.FileData"}}
+        assert "event: error" in events(address, "recognize", [payload, "utterance", False])
+
+
+def test_other_origins_are_not_allowed(address: str) -> None:
+    answer = httpx.get(f"{address}/config", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_endpoint_for_programs(address: str, wav: Callable[..., Path], tmp_path: Path) -> None:
+    client = Client(address, verbose=False, download_files=str(tmp_path))
+    try:
+        result, files = client.predict(
+            handle_file(str(wav(1.0))), "frame", True, api_name="/recognize"
+        )
+        assert result["granularity"] == "frame" and sum(result["scores"].values()) > 0.999
+        names = {Path(file).name: Path(file) for file in files}
+        assert {"result.json", "processed_audio.wav", "embedding.npy"} <= set(names)
+        assert json.loads(names["result.json"].read_text("utf-8"))["scores"] == result["scores"]
+    finally:
+        client.close()
+
+
+def test_what_the_status_tells(fake: FakeService) -> None:
+    service: Any = FakeService(None, Status("downloading", 3, "Large", 25, 100))
+    body = status_body(service)
+    assert (body["phase"], body["fraction"], body["memory"]) == ("downloading", 0.25, None)
+    error = CheckpointError(folder="x", reason="broken")
+    body = status_body(FakeService(None, Status("failed", 4, error=error)))  # type: ignore[arg-type]
+    assert body["error"]["code"] == "checkpoint_invalid"
+    assert body["fetch_command"] == "bash run.sh download emotion2vec_plus_large"
+
+
+def test_before_the_page_is_built_a_short_one_waits(
+    fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastapi.testclient import TestClient
+
+    gate = threading.Event()
+
+    async def held(self: Any, uploads: Path) -> Any:
+        gate.wait(20)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr("emotion.server.PageHost._build", held)
+    with TestClient(create_app(Config(), fake)) as client:  # type: ignore[arg-type]
+        page = client.get("/")
+        assert page.status_code == 200 and 'http-equiv="refresh"' in page.text
+        assert client.get("/config").status_code == 503
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        gate.set()
