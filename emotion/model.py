@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPS = 1e-5
+PIECE_FRAMES = 50  # measured best of 10 to 200 on a CPU with 32 MiB of last-level cache
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,25 @@ class ConvLayer(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EPS)
         nn.init.kaiming_normal_(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T_in, C_in) to (B, T_out, C_out)."""
-        channels, in_channels, kernel = self.weight.shape
-        batch = x.shape[0]
-        frames = (x.shape[1] - kernel) // self.stride + 1
+    def taps(self) -> list[Tensor]:
+        """The kernel in pieces of one stride, each a (taps * C_in, C_out) matrix."""
+        weight = self.weight.permute(2, 1, 0)  # (kernel, C_in, C_out)
+        return [part.flatten(0, 1) for part in torch.split(weight, self.stride)]
+
+    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
+        """(B, T_in, C_in) to (B, T_out, C_out); ``taps`` are this layer's, made beforehand."""
+        kernel, in_channels = self.weight.shape[2], x.shape[2]
+        batch, frames = x.shape[0], (x.shape[1] - kernel) // self.stride + 1
+        # The rows that a piece of the kernel sees lie side by side and do not overlap those of
+        # the next frame, so each piece is a matrix product over a view: nothing is copied.
         x = x.contiguous()
-        # The input rows that one output sees lie side by side, so a window is a plain view.
-        windows = x.as_strided(  # (B, T_out, kernel * C_in)
-            (batch, frames, kernel * in_channels),
-            (x.stride(0), self.stride * in_channels, 1),
-        )
-        weight = self.weight.permute(0, 2, 1).reshape(channels, kernel * in_channels)
-        return F.gelu(self.norm(F.linear(windows, weight)))
+        step = self.stride * in_channels
+        y: Tensor | None = None
+        for i, tap in enumerate(taps or self.taps()):
+            shape, strides = (batch, frames, tap.shape[0]), (x.stride(0), step, 1)
+            rows = x.as_strided(shape, strides, x.storage_offset() + i * step)
+            y = rows @ tap if y is None else y + rows @ tap
+        return F.gelu(self.norm(y))
 
 
 class PositionalEncoder(nn.Module):
@@ -217,9 +224,30 @@ class Emotion2vec(nn.Module):
         if self.config.normalize:
             waveforms = normalize(waveforms, lengths)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
-        for conv in self.convs:
-            x = conv(x)
+        if self.training or x.is_cuda:
+            for conv in self.convs:
+                x = conv(x)
+        else:
+            x = self._encode_in_pieces(x)
         return self.project(self.project_norm(x))  # type: ignore[no-any-return]
+
+    def _encode_in_pieces(self, x: Tensor) -> Tensor:
+        # A second at a time, so that what lies between the convolutions stays in the cache:
+        # (B, S, 1) to (B, T, C).
+        hop, field = self.config.hop_samples, self.config.receptive_field_samples
+        taps = [conv.taps() for conv in self.convs]  # type: ignore[operator]
+        frames = self.config.num_frames(x.shape[1])
+        rows = []
+        for row in x:
+            pieces = []
+            for first in range(0, frames, PIECE_FRAMES):
+                last = min(first + PIECE_FRAMES, frames) - 1
+                piece = row[None, first * hop : last * hop + field]
+                for conv, tap in zip(self.convs, taps, strict=True):
+                    piece = conv(piece, tap)
+                pieces.append(piece)
+            rows.append(torch.cat(pieces, dim=1))
+        return torch.cat(rows)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Frames of each clip: (B,) samples to (B,) frames."""

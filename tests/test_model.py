@@ -60,11 +60,19 @@ def test_gain_and_offset_do_not_matter_when_normalising() -> None:
 
 
 def test_convolution_equals_the_library_one() -> None:
-    layer = build().convs[1]
-    x = torch.randn(2, 57, 16)
-    weight, norm = layer.weight, layer.norm
-    expected = torch.nn.functional.conv1d(x.mT, weight, stride=layer.stride).mT
-    torch.testing.assert_close(layer(x), torch.nn.functional.gelu(norm(expected)))
+    for layer in build().convs:
+        x = torch.randn(2, 57, layer.weight.shape[1])
+        expected = torch.nn.functional.conv1d(x.mT, layer.weight, stride=layer.stride).mT
+        expected = torch.nn.functional.gelu(layer.norm(expected))
+        torch.testing.assert_close(layer(x), expected)
+        torch.testing.assert_close(layer(x[:, 5:]), layer(x[:, 5:].clone()))
+
+
+@torch.inference_mode()
+def test_encoding_in_pieces_changes_nothing() -> None:
+    model, sounds = build(), torch.stack([clip(2.5, 1), clip(2.5, 2)])
+    pieces = model.eval().encode(sounds)
+    torch.testing.assert_close(pieces, model.train().encode(sounds))
 
 
 def test_frames_and_receptive_field() -> None:
