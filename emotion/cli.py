@@ -21,6 +21,7 @@ from emotion.config import Config, Granularity, Hub, Precision, given
 from emotion.errors import (
     AudioError,
     AudioNotFoundError,
+    BusyError,
     CancelledError,
     ConfigError,
     DecoderError,
@@ -45,6 +46,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (DecoderError, 1),
     (OutputError, 1),
     (PortInUseError, 1),
+    (BusyError, 1),
     (CancelledError, 130),
 )
 

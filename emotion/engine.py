@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,14 +13,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotion.batching import MicroBatcher
 from emotion.checkpoint import Checkpoint, load_checkpoint
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.device import Placement, memory_text, place
-from emotion.errors import CheckpointError, ModelError
+from emotion.errors import CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
 
 logger = logging.getLogger(__name__)
 
+# Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
+CPU_BATCH_S = 12.0
+CUDA_BATCH_S = 240.0
+_BEAT_S = 0.1
+
+Samples = NDArray[np.float32]
 Phase = Literal["reading", "building", "warming"]
 PhaseHook = Callable[[Phase], None]
 
@@ -58,15 +65,20 @@ class Engine:
                 folder=checkpoint.folder,
                 reason=f"hop is {self.config.hop_samples} samples, but must be 320",
             )
-        self._lock = threading.Lock()
         self._model = checkpoint.model.to(placement.device, placement.dtype)
-        self._model.requires_grad_(False)
         self._model.head.float()
         self._model.alibi_scale.data = self._model.alibi_scale.data.float()
+        self._model.freeze()
         # Row of the head for each of the nine labels.
         rows = {token: i for i, token in enumerate(checkpoint.tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
+        cuda = placement.device.type == "cuda"
+        self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
+            self._infer_padded if cuda else self._infer_packed,
+            cost=lambda samples: samples.size / SAMPLE_RATE_HZ,
+            most=CUDA_BATCH_S if cuda else CPU_BATCH_S,
+        )
 
     @classmethod
     def load(
@@ -109,23 +121,53 @@ class Engine:
         """Memory in use, for people."""
         return memory_text(self.placement.device)
 
-    def infer(self, samples: NDArray[np.float32]) -> FrameOutput:
-        """Runs the network over one stretch of audio.
+    def infer(self, samples: Samples, cancelled: Callable[[], bool] = lambda: False) -> FrameOutput:
+        """Runs the network over one stretch of audio, together with what others ask meanwhile.
 
         Args:
             samples: float32, (samples,), 16 kHz, at least ``minimum_samples``.
+            cancelled: Asked while waiting; true withdraws the request.
 
         Raises:
             ModelError: The network gave values that are not finite.
+            BusyError: Too many requests wait.
+            CancelledError: ``cancelled`` said so.
         """
-        waveform = torch.from_numpy(np.array(samples, np.float32)).unsqueeze(0)  # (1, S)
-        with self._lock, torch.inference_mode():
-            features = self._model(waveform.to(self.placement.device))[0].float()  # (T, D)
-            rows = self._model.head(features)  # (T, tokens)
-            features, rows = features.cpu(), rows.cpu()
+        future = self._batcher.submit(samples)
+        while not wait([future], _BEAT_S).done:
+            if cancelled() and future.cancel():
+                raise CancelledError()
+        return future.result()
+
+    def close(self) -> None:
+        """Ends the worker; the engine cannot be used afterwards."""
+        self._batcher.close()
+
+    @torch.inference_mode()
+    def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:
+        parts = self._model.forward_packed([_tensor(clip) for clip in clips])
+        return [self._output(features) for features in parts]
+
+    @torch.inference_mode()
+    def _infer_padded(self, clips: list[Samples]) -> list[FrameOutput]:
+        device = self.placement.device
+        lengths = torch.tensor([clip.size for clip in clips], device=device)
+        batch = torch.nn.utils.rnn.pad_sequence([_tensor(clip) for clip in clips], True)
+        alike = len({clip.size for clip in clips}) == 1
+        features = self._model(batch.to(device), None if alike else lengths)  # (B, T, D)
+        counts = self._model.frame_lengths(lengths).tolist()
+        return [self._output(x[:count]) for x, count in zip(features, counts, strict=True)]
+
+    def _output(self, features: torch.Tensor) -> FrameOutput:
+        features = features.float()  # (T, D)
+        rows = self._model.head(features).cpu()  # (T, tokens)
         if not bool(torch.isfinite(rows).all()):
             reason = f"the network overflowed in {self.placement.precision}; try --precision fp32"
             raise ModelError(reason=reason)
         logits = np.full((len(rows), len(LABELS)), -np.inf, np.float32)
         logits[:, self._columns] = rows[:, self._rows].numpy()
-        return FrameOutput(features.numpy(), logits)
+        return FrameOutput(features.cpu().numpy(), logits)
+
+
+def _tensor(samples: Samples) -> torch.Tensor:
+    return torch.from_numpy(np.array(samples, np.float32))

@@ -24,6 +24,7 @@ The tree::
     │   ├── CheckpointError       the folder's contents do not fit the network
     │   ├── DeviceError           the device or precision asked for is not there
     │   └── ModelNotReadyError    asked for a result before a model was loaded
+    ├── BusyError                 too many requests wait
     ├── CancelledError            the caller withdrew the request
     ├── OutputError               a result could not be written
     └── PortInUseError            the server's port is taken
@@ -229,6 +230,14 @@ class ModelNotReadyError(ModelError):
     code = "model_not_ready"
     template = "the model is not ready ({reason})"
     hint = "Wait until it is loaded"
+
+
+class BusyError(EmotionError):
+    """Too many requests wait."""
+
+    code = "busy"
+    template = "{waiting} requests are waiting, which is the limit"
+    hint = "Try again in a moment"
 
 
 class CancelledError(EmotionError):

@@ -198,7 +198,7 @@ class Recognizer:
         for done, (start, stop) in enumerate(spans):
             hooks.check()
             hooks.progress(done, len(spans))
-            output = self.engine.infer(recording.samples[start:stop])
+            output = self.engine.infer(recording.samples[start:stop], hooks.cancelled)
             logits.append(output.logits)
             feature_sum = feature_sum + output.features.sum(0, dtype=np.float64)
             if keep_frames:

@@ -35,7 +35,9 @@ class FakeEngine:
         self.entered = threading.Event()
         self.calls: list[int] = []
 
-    def infer(self, samples: NDArray[np.float32]) -> FrameOutput:
+    def infer(
+        self, samples: NDArray[np.float32], cancelled: Callable[[], bool] = lambda: False
+    ) -> FrameOutput:
         """A row every 20 ms whose happy logit is the frame's loudness."""
         self.entered.set()
         self.gate.wait(30)

@@ -15,7 +15,7 @@ from emotion.config import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
-    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "model": 1, "checkpoint": 1,
+    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "model": 1, "checkpoint": 1, "batching": 1,
     "engine": 2, "recognizer": 2, "lifecycle": 2,
     "outputs": 3, "plots": 3, "job": 3,
     "ui": 4,

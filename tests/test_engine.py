@@ -12,7 +12,7 @@ import yaml
 from emotion.checkpoint import WEIGHTS, load_checkpoint
 from emotion.device import memory_text, place
 from emotion.engine import Engine
-from emotion.errors import CheckpointError, DeviceError, ModelError
+from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
 from emotion.labels import LABELS
 from tests.conftest import tone
 
@@ -82,6 +82,41 @@ def test_threads_get_their_own_results(engine: Engine) -> None:
         thread.join()
     for i, logits in enumerate(expected):
         np.testing.assert_allclose(found[i], logits, atol=1e-5)
+
+
+def test_what_waits_can_be_withdrawn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, entered = threading.Event(), threading.Event()
+    forward = engine._model.forward_packed
+
+    def held(clips: list[torch.Tensor]) -> list[torch.Tensor]:
+        entered.set()
+        assert gate.wait(20)
+        return forward(clips)
+
+    monkeypatch.setattr(engine._model, "forward_packed", held)
+    running = threading.Thread(target=engine.infer, args=(tone(1.0),))
+    running.start()
+    assert entered.wait(20)
+    with pytest.raises(CancelledError):
+        engine.infer(tone(1.0), lambda: True)
+    gate.set()
+    running.join(20)
+
+
+def test_padded_batches_equal_packed_ones(engine: Engine) -> None:
+    clips = [tone(s, i) for i, s in enumerate((0.4, 2.0, 1.1))]
+    for batch in (clips, clips[:1], [clips[0], clips[0]]):
+        packed, padded = engine._infer_packed(batch), engine._infer_padded(batch)
+        for a, b in zip(packed, padded, strict=True):
+            np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
+            np.testing.assert_allclose(a.features, b.features, atol=1e-4)
+
+
+def test_a_closed_engine_refuses(tiny_checkpoint: Path) -> None:
+    other = Engine.load(tiny_checkpoint, device="cpu")
+    other.close()
+    with pytest.raises(BusyError):
+        other.infer(tone(1.0))
 
 
 def test_bf16_stays_close(engine: Engine, tiny_checkpoint: Path) -> None:

@@ -52,6 +52,20 @@ def test_a_padded_batch_gives_what_each_clip_gives_alone() -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("alibi_scales", [1, 3])
+def test_packed_clips_give_what_each_gives_alone(alibi_scales: int) -> None:
+    model = build(alibi_scales=alibi_scales)
+    clips = [clip(s, i) for i, s in enumerate((0.2, 21.0, 0.9, 1.3))]
+    alone = [model(c[None])[0] for c in clips]
+    model.freeze()
+    for _ in range(2):  # the second time with what the first has kept
+        for found, expected in zip(model.forward_packed(clips), alone, strict=True):
+            torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+    for c, expected in zip(clips, alone, strict=True):
+        torch.testing.assert_close(model.forward_packed([c])[0], expected, atol=2e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
 def test_gain_and_offset_do_not_matter_when_normalising() -> None:
     sound = clip(1.0)[None]
     torch.testing.assert_close(build()(sound), build()(0.3 * sound + 0.1), atol=2e-3, rtol=1e-3)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+from emotion.batching import MicroBatcher
+from emotion.errors import BusyError
+
+
+class Worker:
+    """Records its batches; waits for the gate; fails on negative numbers."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def __call__(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        self.entered.set()
+        assert self.gate.wait(10)
+        if any(item < 0 for item in items):
+            raise ValueError(f"bad items in {items}")
+        return [item * 10 for item in items]
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+@pytest.fixture
+def start(worker: Worker) -> Iterator[Callable[..., MicroBatcher[int, int]]]:
+    batchers: list[MicroBatcher[int, int]] = []
+
+    def make(**options: Any) -> MicroBatcher[int, int]:
+        batchers.append(MicroBatcher(worker, **({"cost": abs, "most": 10.0} | options)))
+        return batchers[-1]
+
+    yield make
+    worker.gate.set()
+    for batcher in batchers:
+        batcher.close()
+
+
+def hold(worker: Worker, batcher: MicroBatcher[int, int]) -> Any:
+    """Keeps the worker busy with a first item, so that later ones gather."""
+    worker.gate.clear()
+    first = batcher.submit(1)
+    assert worker.entered.wait(10)
+    return first
+
+
+def test_items_that_gather_are_worked_on_together(worker: Worker, start: Any) -> None:
+    batcher = start()
+    first = hold(worker, batcher)
+    futures = [batcher.submit(item) for item in (2, 3, 4)]
+    worker.gate.set()
+    assert first.result(10) == 10
+    assert [future.result(10) for future in futures] == [20, 30, 40]
+    assert worker.batches == [[1], [2, 3, 4]]
+
+
+def test_the_oldest_goes_first_and_the_rest_must_fit(worker: Worker, start: Any) -> None:
+    batcher = start()
+    hold(worker, batcher)
+    futures = [batcher.submit(item) for item in (6, 7, 3, 50, 2)]
+    worker.gate.set()
+    assert [future.result(10) for future in futures] == [60, 70, 30, 500, 20]
+    assert worker.batches == [[1], [6, 3], [7, 2], [50]]
+
+
+def test_a_failed_batch_gives_each_its_own(worker: Worker, start: Any) -> None:
+    batcher = start()
+    hold(worker, batcher)
+    good, bad, other = (batcher.submit(item) for item in (2, -3, 4))
+    worker.gate.set()
+    assert (good.result(10), other.result(10)) == (20, 40)
+    with pytest.raises(ValueError, match=r"bad items in \[-3\]"):
+        bad.result(10)
+    assert worker.batches == [[1], [2, -3, 4], [2], [-3], [4]]
+    assert batcher.submit(5).result(10) == 50
+
+
+def test_cancelled_items_are_dropped(worker: Worker, start: Any) -> None:
+    batcher = start()
+    running = hold(worker, batcher)
+    dropped, kept = batcher.submit(2), batcher.submit(3)
+    assert dropped.cancel() and not running.cancel()
+    worker.gate.set()
+    assert kept.result(10) == 30
+    assert worker.batches == [[1], [3]]
+    hold(worker, batcher)
+    alone = batcher.submit(7)
+    alone.cancel()
+    worker.gate.set()
+    assert batcher.submit(8).result(10) == 80
+    assert [7] not in worker.batches
+
+
+def test_the_queue_is_bounded(worker: Worker, start: Any) -> None:
+    batcher = start(waiting=2)
+    hold(worker, batcher)
+    batcher.submit(2), batcher.submit(3)
+    with pytest.raises(BusyError, match="2 requests are waiting"):
+        batcher.submit(4)
+
+
+def test_closing_leaves_nobody_waiting(worker: Worker) -> None:
+    batcher: MicroBatcher[int, int] = MicroBatcher(worker, cost=abs, most=10.0)
+    first = hold(worker, batcher)
+    second = batcher.submit(2)
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    with pytest.raises(CancelledError):
+        second.result(10)
+    worker.gate.set()
+    closing.join(10)
+    assert first.result(10) == 10
+    with pytest.raises(BusyError):
+        batcher.submit(3)
+
+
+def test_many_threads_get_their_own_answers(worker: Worker, start: Any) -> None:
+    batcher = start(most=100.0)
+    found: dict[int, int] = {}
+
+    def call(item: int) -> None:
+        found[item] = batcher.submit(item).result(10)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(1, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == {i: 10 * i for i in range(1, 40)}
