@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from emotion import __version__
-from emotion.config import Config, Granularity, Hub, Precision, given
+from emotion.config import SAMPLE_RATE_HZ, Config, Granularity, Hub, Precision, given
 from emotion.errors import (
     AudioError,
     AudioNotFoundError,
@@ -122,6 +122,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     sub = add("download", download, "Download a model.", [hub])
     sub.add_argument("name", metavar="NAME")
+    sub = add("bench", bench, "Compare speed and memory with other engines.", [])
+    sub.add_argument("--model", type=Path, required=True, metavar="DIR", help="a checkpoint")
+    sub.add_argument("--against", action="append", metavar="ENGINE", help="funasr or hf:DIR")
+    sub.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N")
+    sub.add_argument("--clips", default="3,10,30", metavar="S,S", help="lengths in seconds")
+    sub.add_argument("--rounds", type=int, default=5, metavar="N", help="processes of each engine")
+    sub.add_argument("--many", type=int, default=64, metavar="N", help="clips for the throughput")
+    sub.add_argument("--app", action="store_true", help="measure the web app too")
+    sub.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write the table as Markdown")
     return parser
 
 
@@ -235,6 +245,42 @@ def download(args: argparse.Namespace, config: Config) -> int:
     from emotion.lifecycle import fetch_model
 
     print(fetch_model(args.name, config, _StatusLine().show))
+    return 0
+
+
+def bench(args: argparse.Namespace, _: Config) -> int:
+    """Prints a table; all figures as one JSON object on the last line."""
+    from emotion.bench import app, report, runner
+    from emotion.checkpoint import read_config, read_tokens
+
+    folder: Path = args.model
+    try:
+        clips = tuple(float(text) for text in args.clips.split(","))
+    except ValueError as e:
+        raise ConfigError(option="clips", value=args.clips, expected="seconds, say 3,10") from e
+    plan = runner.Plan(
+        model=folder,
+        against=tuple(args.against or ("funasr",)),
+        device=args.device,
+        clips_s=clips,
+        rounds=args.rounds,
+        many=args.many,
+    )
+    shape = read_config(folder, num_tokens=len(read_tokens(folder)))
+    record = runner.run(plan)
+    counted = min(clips, key=lambda seconds: abs(seconds - 10.0))
+    count = runner.operations(shape, int(counted * SAMPLE_RATE_HZ))
+    record["operations"] = {"clip": f"{counted:g}", "count": count}
+    if args.app:
+        record["app"] = app.measure_app(folder, args.rounds)
+    print(report.table(record))
+    text = json.dumps(record)
+    print(text)
+    if args.json is not None:
+        args.json.write_text(text + "\n", encoding="utf-8")
+    if args.report is not None:
+        command = f"python -m emotion {' '.join(sys.argv[1:])}"
+        args.report.write_text(report.markdown(record, command), encoding="utf-8")
     return 0
 
 

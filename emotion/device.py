@@ -93,11 +93,28 @@ def memory_text(device: torch.device) -> str:
     return f"CPU, RAM: {resident_bytes() / 1e9:.1f}GB"
 
 
+def peak_resident_bytes() -> int:
+    """Highest resident memory of this program so far, in bytes.
+
+    Not ``ru_maxrss`` where it can be helped: on Linux that counts the parent's memory too.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except OSError:
+        return _peak_by_system()
+
+
 def resident_bytes() -> int:
     """Resident memory of this process in bytes; its peak where the system tells only that."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * resource.getpagesize()
     except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return _peak_by_system()
+
+
+def _peak_by_system() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +138,21 @@ class Engine:
             if cancelled() and future.cancel():
                 raise CancelledError()
         return future.result()
+
+    def infer_many(self, clips: Sequence[Samples]) -> list[FrameOutput]:
+        """`infer` for many clips, in their order; they may share batches.
+
+        Args:
+            clips: Each float32, (samples,), 16 kHz.
+
+        Raises:
+            ModelError: The network gave values that are not finite.
+            BusyError: Too many requests wait.
+        """
+        # Alike lengths side by side, so that a padded batch holds little padding.
+        order = sorted(range(len(clips)), key=lambda i: clips[i].size)
+        futures = {i: self._batcher.submit(clips[i]) for i in order}
+        return [futures[i].result() for i in range(len(clips))]
 
     def close(self) -> None:
         """Ends the worker; the engine cannot be used afterwards."""

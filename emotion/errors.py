@@ -23,6 +23,7 @@ The tree::
     │   ├── DownloadError         the hub could not deliver it
     │   ├── CheckpointError       the folder's contents do not fit the network
     │   ├── DeviceError           the device or precision asked for is not there
+    │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
     ├── BusyError                 too many requests wait
     ├── CancelledError            the caller withdrew the request
@@ -222,6 +223,13 @@ class DeviceError(ModelError):
     code = "device_unavailable"
     template = "{requested} was asked for, but {reason}"
     hint = "Use --device auto and --precision auto"
+
+
+class ModelComingError(ModelError):
+    """The model is still being downloaded."""
+
+    code = "model_coming"
+    template = "{title} is still being downloaded"
 
 
 class ModelNotReadyError(ModelError):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emotion.config import Config
 from emotion.engine import Engine
-from emotion.errors import EmotionError, ModelError, ModelNotReadyError
+from emotion.errors import EmotionError, ModelComingError, ModelError, ModelNotReadyError
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import fetch, locate
@@ -36,7 +36,7 @@ class Status:
         model: Title of the model that answers now, or is being loaded.
         done_bytes: Downloaded so far.
         total_bytes: To download; 0 where not known.
-        fallback_reason: Why the embedded model answers; None where it does not.
+        fallback: Why the embedded model answers; None where it does not.
         error: Why no model can answer; None unless failed.
         load_s: Seconds that loading took; None until ready.
     """
@@ -46,7 +46,7 @@ class Status:
     model: str = ""
     done_bytes: int = 0
     total_bytes: int = 0
-    fallback_reason: str | None = None
+    fallback: EmotionError | None = None
     error: EmotionError | None = None
     load_s: float | None = None
 
@@ -94,7 +94,7 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> R
         return _load(folder, DEFAULT, config, reporter)
     except ModelError as e:
         logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
-        return _load_embedded(config, reporter, str(e))
+        return _load_embedded(config, reporter, e)
 
 
 def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status: None) -> Path:
@@ -143,9 +143,10 @@ def _load(
     )
 
 
-def _load_embedded(config: Config, reporter: _Reporter, reason: str) -> Recognizer:
+def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
+    reporter.update(fallback=why)
     folder = fetch(EMBEDDED, config.engine)
-    return _load(folder, EMBEDDED, config, reporter, reason)
+    return _load(folder, EMBEDDED, config, reporter, str(why))
 
 
 class ModelService:
@@ -235,7 +236,6 @@ class ModelService:
         self._update(
             phase="ready",
             model=recognizer.model.title,
-            fallback_reason=recognizer.model.fallback_reason,
             load_s=round(time.perf_counter() - started, 3),
         )
         logger.info("%s is ready (%s)", recognizer.model.title, recognizer.engine.memory)
@@ -247,16 +247,16 @@ class ModelService:
             return _load(self._fetch(name), name, config, reporter)
         try:
             if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
-                reason = f"{MODELS[DEFAULT].title} is still being downloaded"
-                self._interim = _load_embedded(config, reporter, reason)
-                self._update(fallback_reason=reason)
+                coming = ModelComingError(title=MODELS[DEFAULT].title)
+                self._interim = _load_embedded(config, reporter, coming)
             recognizer = _load(self._fetch(DEFAULT), DEFAULT, config, reporter)
-            self._update(fallback_reason=None)
+            self._update(fallback=None)
             return recognizer
         except ModelError as e:
             logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
             if self._interim is None:
-                return _load_embedded(config, reporter, str(e))
+                return _load_embedded(config, reporter, e)
+            self._update(fallback=e)
             self._interim.set_fallback_reason(str(e))
             return self._interim
 

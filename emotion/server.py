@@ -25,11 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
 from emotion.config import Config
-from emotion.errors import PortInUseError
+from emotion.errors import EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.lifecycle import ModelService
 from emotion.registry import DEFAULT
 from emotion.ui.language import BOOT_SCRIPT
+from emotion.ui.texts import error_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -183,15 +184,24 @@ def status_body(service: ModelService) -> dict[str, Any]:
         "fraction": round(status.fraction, 4),
         "done_bytes": status.done_bytes,
         "total_bytes": status.total_bytes,
-        "fallback_reason": current.model.fallback_reason if current else None,
+        "fallback": _in_both(status.fallback),
         "fetch_command": f"bash run.sh download {DEFAULT}",
-        "error": status.error.to_dict() if status.error else None,
+        "error": _in_both(status.error),
         "memory": current.engine.memory if current else None,
         "device": current.model.device if current else None,
         "precision": current.model.precision if current else None,
         "load_s": status.load_s,
         "revision": status.revision,
     }
+
+
+def _in_both(error: EmotionError | None) -> dict[str, str] | None:
+    """Code, and message with hint in both languages."""
+    if error is None:
+        return None
+    (message_zh, _), (hint_zh, _) = error_pairs(error)
+    zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
+    return {"code": error.code, "en": str(error), "zh": zh}
 
 
 class _Server(uvicorn.Server):

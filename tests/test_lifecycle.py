@@ -132,7 +132,7 @@ def test_the_embedded_model_answers_while_the_default_is_downloaded(
     while (final := service.recognizer(on_wait=waited.append)) is interim:
         pass
     assert final.model.name == DEFAULT and final.model.fallback_reason is None
-    assert service.status.phase == "ready" and service.status.fallback_reason is None
+    assert service.status.phase == "ready" and service.status.fallback is None
     assert service.status.load_s is not None
 
 
@@ -145,7 +145,8 @@ def test_a_failed_download_leaves_the_embedded_model_with_the_reason(
     while service.status.phase != "ready":
         service.recognizer()
     assert service.recognizer().model.name == EMBEDDED
-    assert "disk full" in (service.status.fallback_reason or "")
+    assert isinstance(service.status.fallback, DownloadError)
+    assert "disk full" in (service.recognizer().model.fallback_reason or "")
 
 
 def test_a_click_waits_while_the_model_is_only_loading(

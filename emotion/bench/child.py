@@ -1,0 +1,123 @@
+"""One engine measured in a fresh process: ``python -m emotion.bench.child SPEC``.
+
+Prints one JSON line. Moments are on the system's monotonic clock, which the parent shares.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.bench.engines import Samples, open_backend
+from emotion.config import SAMPLE_RATE_HZ, Precision
+
+_GEMM = 2048
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a child measures.
+
+    Attributes:
+        engine: As `open_backend` takes it.
+        model: The checkpoint's folder.
+        device: Where it runs.
+        precision: Number format asked for.
+        clips_s: Lengths for the warm latency.
+        repeats: Runs a length, after one that is not counted.
+        many: Clips of 2 to 6 s for the throughput; 0 leaves it out.
+    """
+
+    engine: str
+    model: str
+    device: str
+    precision: Precision
+    clips_s: tuple[float, ...]
+    repeats: int
+    many: int
+
+
+def sound(seconds: float, seed: int) -> Samples:
+    """Seeded noise with a speech-like rhythm: float32, (samples,), 16 kHz."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    rhythm = 0.5 + 0.5 * np.sin(2 * np.pi * 3.0 * t)
+    return np.asarray(0.1 * rhythm * rng.standard_normal(t.size), np.float32)
+
+
+def measure(spec: Spec) -> dict[str, Any]:
+    """Loads the engine and measures it; see the keys below."""
+    backend = open_backend(spec.engine, Path(spec.model), spec.device, spec.precision)
+    ready_at = time.monotonic()
+    answer = backend.infer(sound(3.0, 0))
+    first_at = time.monotonic()
+    latencies = {}
+    for seconds in spec.clips_s:
+        clip = sound(seconds, 1)
+        backend.infer(clip)
+        times = []
+        for _ in range(spec.repeats):
+            began = time.perf_counter()
+            backend.infer(clip)
+            times.append(time.perf_counter() - began)
+        latencies[f"{seconds:g}"] = statistics.median(times)
+    throughput = None
+    if spec.many:
+        lengths = np.random.default_rng(7).uniform(2, 6, spec.many)
+        clips = [sound(float(s), i) for i, s in enumerate(lengths)]
+        began = time.perf_counter()
+        backend.infer_many(clips)
+        throughput = float(lengths.sum()) / (time.perf_counter() - began)
+    from emotion.device import peak_resident_bytes  # imports torch, which must not come first
+
+    peak_bytes = peak_resident_bytes()
+    return {
+        "ready_at": ready_at,
+        "first_at": first_at,
+        "latency_s": latencies,
+        "throughput": throughput,
+        "peak_bytes": peak_bytes,
+        "vram_bytes": _vram_bytes(),
+        "gemm_flops": gemm_rate(backend.precision, spec.device),
+        "precision": backend.precision,
+        "answer": asdict(answer),
+    }
+
+
+def _vram_bytes() -> int | None:
+    import torch
+
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
+
+
+def gemm_rate(precision: str, device: str) -> float:
+    """Operations a second of a 2048 x 2048 x 2048 matrix product: what the machine can do."""
+    import torch
+
+    from emotion.device import DTYPES
+
+    cuda = device != "cpu" and torch.cuda.is_available()
+    place = torch.device("cuda" if cuda else "cpu")
+    matrix = torch.randn(_GEMM, _GEMM).to(place, DTYPES[precision])
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        matrix @ matrix
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return 2 * _GEMM**3 / statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    told = json.loads(sys.argv[1])
+    told["clips_s"] = tuple(told["clips_s"])
+    record = measure(Spec(**told))
+    sys.stdout.write("\n" + json.dumps(record) + "\n")  # engines may print without a line's end

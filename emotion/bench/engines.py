@@ -1,0 +1,135 @@
+"""The engines that are compared, behind one small interface. Each runs in a process of its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.config import SAMPLE_RATE_HZ, Precision
+from emotion.errors import ConfigError
+from emotion.labels import LABELS, parse_token
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine says of a clip.
+
+    Attributes:
+        scores: By label; the labels are the engine's own.
+        embedding: (D,), mean of the frame features; empty where the engine gives none.
+    """
+
+    scores: dict[str, float]
+    embedding: list[float]
+
+
+class Backend(Protocol):
+    """An engine, loaded and ready."""
+
+    precision: str
+
+    def infer(self, samples: Samples) -> Answer:
+        """One clip: float32, (samples,), 16 kHz."""
+
+    def infer_many(self, clips: list[Samples]) -> None:
+        """Many clips at once, as this engine does it best."""
+
+
+def open_backend(engine: str, model: Path, device: str, precision: Precision) -> Backend:
+    """Loads an engine.
+
+    Args:
+        engine: ``emotion`` (this package), ``funasr`` or ``hf`` (a transformers classifier).
+        model: The checkpoint's folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: Number format, for this package only; the others run in float32.
+
+    Raises:
+        ConfigError: No such engine.
+    """
+    if engine == "emotion":
+        return _Emotion(model, device, precision)
+    if engine == "funasr":
+        return _Funasr(model, _plain(device))
+    if engine == "hf":
+        return _HuggingFace(model, _plain(device))
+    raise ConfigError(option="against", value=engine, expected="funasr or hf:DIR")
+
+
+def _plain(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+class _Emotion:
+    def __init__(self, model: Path, device: str, precision: Precision) -> None:
+        from emotion.engine import Engine
+
+        self._engine = Engine.load(model, device=device, precision=precision)
+        self.precision = self._engine.placement.precision
+
+    def infer(self, samples: Samples) -> Answer:
+        from emotion.recognizer import softmax
+
+        output = self._engine.infer(samples)
+        scores = softmax(output.logits.mean(0, dtype=np.float64))
+        embedding = output.features.mean(0, dtype=np.float64)
+        return Answer(dict(zip(LABELS, scores.tolist(), strict=True)), embedding.tolist())
+
+    def infer_many(self, clips: list[Samples]) -> None:
+        self._engine.infer_many(clips)
+
+
+class _Funasr:
+    precision = "fp32"
+
+    def __init__(self, model: Path, device: str) -> None:
+        from funasr import AutoModel
+
+        self._model: Any = AutoModel(
+            model=str(model),
+            device=device,
+            ncpu=os.cpu_count(),  # its default of 4 is slower on two cores
+            disable_update=True,
+            disable_pbar=True,
+            disable_log=True,
+        )
+        # What `Engine.load` does too: the first call is slow for every engine.
+        self.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+
+    def infer(self, samples: Samples) -> Answer:
+        (answer,) = self._model.generate(samples, granularity="utterance", extract_embedding=True)
+        pairs = zip(answer["labels"], answer["scores"], strict=True)
+        scores = {parse_token(label) or label: float(score) for label, score in pairs}
+        return Answer(scores, [float(value) for value in answer["feats"]])
+
+    def infer_many(self, clips: list[Samples]) -> None:
+        self._model.generate(clips, granularity="utterance", extract_embedding=True)
+
+
+class _HuggingFace:
+    precision = "fp32"
+
+    def __init__(self, model: Path, device: str) -> None:
+        from transformers import pipeline
+
+        self._pipe: Any = pipeline("audio-classification", model=str(model), device=device)
+        self.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+
+    def infer(self, samples: Samples) -> Answer:
+        answers = self._pipe({"raw": samples, "sampling_rate": SAMPLE_RATE_HZ}, top_k=None)
+        return Answer({str(a["label"]): float(a["score"]) for a in answers}, [])
+
+    def infer_many(self, clips: list[Samples]) -> None:
+        rows = [{"raw": clip, "sampling_rate": SAMPLE_RATE_HZ} for clip in clips]
+        self._pipe(rows, batch_size=8)

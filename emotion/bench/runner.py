@@ -1,0 +1,190 @@
+"""Runs the engines in turn, each in fresh subprocesses, and takes medians and ratios."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.bench.child import Spec
+from emotion.config import PROJECT_DIR, Precision
+from emotion.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+OURS = "emotion"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        model: A checkpoint's folder in FunASR's layout.
+        against: Other engines: ``funasr``, or ``hf:DIR``.
+        device: Where all run.
+        precisions: Number formats in which this package runs.
+        clips_s: Lengths for the warm latency.
+        rounds: Fresh processes of each engine.
+        many: Clips of 2 to 6 s for the throughput.
+    """
+
+    model: Path
+    against: tuple[str, ...] = ("funasr",)
+    device: str = "cpu"
+    precisions: tuple[Precision, ...] = ("fp32", "auto")
+    clips_s: tuple[float, ...] = (3.0, 10.0, 30.0)
+    rounds: int = 5
+    many: int = 64
+
+
+def specs(plan: Plan) -> dict[str, Spec]:
+    """The engines by the name that the report gives them."""
+
+    def spec(engine: str, model: Path, precision: Precision) -> Spec:
+        folder = str(model.resolve())
+        return Spec(engine, folder, plan.device, precision, plan.clips_s, 3, plan.many)
+
+    found = {f"{OURS} {p}": spec("emotion", plan.model, p) for p in plan.precisions}
+    for name in plan.against:
+        kind, _, folder = name.partition(":")
+        found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
+    return found
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """Measures everything in the plan.
+
+    Returns:
+        ``machine``, ``plan``, ``engines`` (medians by engine), ``ratios`` (of this package to
+        each other engine; above 1 is better) and ``parity``.
+
+    Raises:
+        ModelError: An engine's process failed; its last words are in the message.
+    """
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in specs(plan)}
+    for number in range(plan.rounds):
+        for name, spec in specs(plan).items():
+            logger.info("round %d of %d: %s", number + 1, plan.rounds, name)
+            records[name].append(_child(spec))
+    engines = {name: _summary(found) for name, found in records.items()}
+    reference = next((name for name in engines if not name.startswith(OURS)), None)
+    ours = [name for name in engines if name.startswith(OURS)]
+    return {
+        "machine": machine(),
+        "plan": {**asdict(plan), "model": plan.model.name},
+        "engines": engines,
+        "reference": reference,
+        "ratios": {name: ratios(engines[name], engines[reference]) for name in ours if reference},
+        "parity": {
+            name: parity(records[name][0]["answer"], records[reference][0]["answer"])
+            for name in ours
+            if reference
+        },
+    }
+
+
+def _child(spec: Spec) -> dict[str, Any]:
+    command = [sys.executable, "-m", "emotion.bench.child", json.dumps(asdict(spec))]
+    env = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
+    began = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ModelError(reason=f"the process of {spec.engine} failed: {reason}")
+    record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    record["ready_s"] = record.pop("ready_at") - began
+    record["first_s"] = record.pop("first_at") - began
+    return record
+
+
+def _summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over the rounds."""
+
+    def median(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return statistics.median(known) if known else None
+
+    summary: dict[str, Any] = {
+        key: median([record[key] for record in records])
+        for key in ("ready_s", "first_s", "throughput", "peak_bytes", "vram_bytes", "gemm_flops")
+    }
+    summary["latency_s"] = {
+        clip: median([record["latency_s"][clip] for record in records])
+        for clip in records[0]["latency_s"]
+    }
+    summary["precision"] = records[0]["precision"]
+    return summary
+
+
+def ratios(ours: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
+    """How many times better this package is, row by row; rows that either lacks are left out."""
+    rows: dict[str, tuple[Any, Any]] = {
+        key: (other[key], ours[key]) for key in ("ready_s", "first_s", "peak_bytes", "vram_bytes")
+    }
+    rows["throughput"] = (ours["throughput"], other["throughput"])
+    for clip, seconds in ours["latency_s"].items():
+        rows[f"latency_{clip}s"] = (other["latency_s"].get(clip), seconds)
+    return {key: above / below for key, (above, below) in rows.items() if above and below}
+
+
+def parity(ours: dict[str, Any], other: dict[str, Any]) -> dict[str, float | None]:
+    """Largest difference of a score, and relative distance of the embeddings.
+
+    None where the engines have different labels or no embedding.
+    """
+    mine, theirs = ours["scores"], other["scores"]
+    same = mine.keys() == theirs.keys()
+    score = max(abs(mine[label] - theirs[label]) for label in mine) if same else None
+    a, b = np.array(ours["embedding"]), np.array(other["embedding"])
+    if a.shape != b.shape or not b.size:
+        return {"scores": score, "embedding": None}
+    return {"scores": score, "embedding": float(np.linalg.norm(a - b) / np.linalg.norm(b))}
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the versions that the figures are true of."""
+    import torch
+
+    found = {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "isa": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def operations(config: Any, samples: int) -> float:
+    """Operations (two a multiply-add) of one pass over a clip, matrix products only.
+
+    Args:
+        config: A `emotion.model.ModelConfig`.
+        samples: Length of the clip at 16 kHz.
+    """
+    total: float = 0.0
+    channels, length = 1, samples
+    for width, kernel, stride in config.feature_encoder:
+        length = (length - kernel) // stride + 1
+        total += length * width * channels * kernel
+        channels = width
+    dim = config.embed_dim
+    total += length * channels * dim
+    total += config.pos_depth * length * dim * dim / config.pos_groups * config.pos_kernel
+    n = length + config.num_extra_tokens
+    block = n * dim * (4 * dim + 2 * config.mlp_dim) + 2 * n * n * dim
+    return float(2 * (total + config.num_blocks * block))

@@ -1,0 +1,1 @@
+"""The web page: Gradio blocks, their texts in two languages, and their look."""

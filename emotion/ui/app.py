@@ -1,0 +1,61 @@
+"""The page as a whole: Blocks, and what belongs to mounting them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from emotion.config import PROJECT_DIR, Config
+from emotion.lifecycle import ModelService
+from emotion.ui import views
+from emotion.ui.examples import load_examples
+from emotion.ui.files import HandOver
+from emotion.ui.handlers import Handlers
+from emotion.ui.language import message_id, translations
+from emotion.ui.recognize_tab import build_tab, example_texts
+from emotion.ui.runs import Desk
+from emotion.ui.style import head, style_sheet, theme
+from emotion.ui.texts import TITLE
+
+_CLEAN_EVERY_S = 3600
+_KEEP_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the server mounts.
+
+    Attributes:
+        blocks: The page.
+        options: Arguments of `gradio.mount_gradio_app` that belong to it.
+    """
+
+    blocks: gr.Blocks
+    options: dict[str, Any]
+
+
+def build_page(
+    service: ModelService, config: Config, examples_dir: Path = PROJECT_DIR / "examples"
+) -> Page:
+    """Builds the page; Gradio's cache folder (``GRADIO_TEMP_DIR``) must be set before.
+
+    Args:
+        service: The model, loaded or not.
+        config: Options.
+        examples_dir: Where the example clips lie.
+    """
+    examples = load_examples(examples_dir)
+    i18n = gr.I18n(**translations(example_texts(examples)))
+    desk = Desk(service, config.server.outputs_dir)
+    handlers = Handlers(desk, HandOver(Path(get_upload_folder())), examples)
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
+    ) as blocks:
+        gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
+        build_tab(handlers, examples, lambda key: i18n(message_id(key)))
+    options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
+    return Page(blocks, options)

@@ -1,0 +1,44 @@
+"""Handing files to Gradio: it only serves what lies in its own cache folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class HandOver:
+    """Puts files into Gradio's cache, each set in a folder whose name cannot be guessed.
+
+    Whoever knows a path in the cache can read it, so the name is the key. Gradio removes the files
+    when they are old (``delete_cache``), the run folder keeps its own.
+
+    Args:
+        cache: Gradio's cache folder.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+
+    def __call__(self, files: Iterable[Path]) -> list[str]:
+        """Links or copies files into the cache.
+
+        Args:
+            files: Files with different names.
+
+        Returns:
+            Their paths in the cache, in the same order.
+        """
+        folder = self._cache / secrets.token_hex(16)
+        folder.mkdir(parents=True)
+        return [_place(file, folder / file.name) for file in files]
+
+
+def _place(source: Path, target: Path) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+    return str(target)

@@ -1,0 +1,109 @@
+"""The page's look: Gradio's theme, its style sheet, and the script in its head."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import gradio as gr
+
+from emotion.ui.texts import TEXTS, TITLE
+
+_STATIC: Final = Path(__file__).parent / "static"
+# Installed fonts only, as plain names: nothing is fetched.
+_FONTS: Final = (
+    "Inter",
+    "system-ui",
+    "Segoe UI",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "sans-serif",
+)
+_MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
+_SCRIPT_TEXTS: Final = (
+    "banner",
+    "status_",
+    "phase_",
+    "heading",
+    "toast_error",
+    "lost",
+    "too_large",
+)
+
+# Light and dark values of Gradio's theme; the page's own are in static/style.css.
+_LOOK: Final[dict[str, str]] = {
+    "body_background_fill": "#f4f6f8",
+    "body_background_fill_dark": "#0e1116",
+    "body_text_color": "#1b2430",
+    "body_text_color_dark": "#e8ecf1",
+    "body_text_color_subdued": "#55606e",
+    "body_text_color_subdued_dark": "#a3adba",
+    "background_fill_primary": "#ffffff",
+    "background_fill_primary_dark": "#14181d",
+    "background_fill_secondary": "#f4f6f8",
+    "background_fill_secondary_dark": "#1b2027",
+    "border_color_primary": "#dde3ea",
+    "border_color_primary_dark": "#2a313b",
+    "block_background_fill": "#ffffff",
+    "block_background_fill_dark": "#14181d",
+    "block_border_width": "1px",
+    "block_radius": "14px",
+    "container_radius": "14px",
+    "button_large_radius": "12px",
+    "block_title_text_color": "#55606e",
+    "block_title_text_color_dark": "#a3adba",
+    "block_title_text_size": "0.875rem",
+    "block_shadow": "0 1px 2px rgb(16 24 40 / 5%)",
+    "block_label_text_color": "#55606e",
+    "block_label_text_color_dark": "#a3adba",
+    "block_label_background_fill": "transparent",
+    "block_label_background_fill_dark": "transparent",
+    "block_label_border_width": "0px",
+    "block_title_text_weight": "600",
+    "block_info_text_color": "#55606e",
+    "block_info_text_color_dark": "#a3adba",
+    "input_border_width": "1px",
+    "input_border_color": "#c3ccd6",
+    "input_border_color_dark": "#3a4350",
+    "input_background_fill": "#ffffff",
+    "input_background_fill_dark": "#0e1116",
+    "button_primary_background_fill": "#0f766e",
+    "button_primary_background_fill_hover": "#115e59",
+    "button_primary_background_fill_dark": "#0f766e",
+    "button_primary_background_fill_hover_dark": "#0c5f58",
+    "button_primary_text_color": "#ffffff",
+    "button_primary_text_color_dark": "#ffffff",
+    "checkbox_background_color_selected": "#0f766e",
+    "checkbox_background_color_selected_dark": "#11857b",
+    "checkbox_border_color_selected": "#0f766e",
+    "checkbox_border_color_selected_dark": "#11857b",
+    "layout_gap": "18px",
+}
+
+
+def theme() -> gr.themes.Base:
+    """Quiet greys with one deep teal; the emotions bring the colours."""
+    base = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.slate,
+        font=list(_FONTS),
+        font_mono=list(_MONO),
+        radius_size=gr.themes.sizes.radius_lg,
+        spacing_size=gr.themes.sizes.spacing_lg,
+    )
+    return base.set(**_LOOK)
+
+
+def style_sheet() -> str:
+    """The page's own CSS."""
+    return (_STATIC / "style.css").read_text(encoding="utf-8")
+
+
+def head() -> str:
+    """The script that keeps the status bar, the banner and the language, with its texts."""
+    texts = {key: pair for key, pair in TEXTS.items() if key.startswith(_SCRIPT_TEXTS)}
+    data = json.dumps({"title": TITLE, "texts": texts}, ensure_ascii=False).replace("<", "\\u003c")
+    script = (_STATIC / "page.js").read_text(encoding="utf-8")
+    return f"<script>window.emotionPage = {data};\n{script}</script>"

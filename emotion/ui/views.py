@@ -1,0 +1,145 @@
+"""The states of the result card as HTML: empty, at work, result, error, cancelled.
+
+Each holds both languages; the style sheet shows the page's. File names and reasons come from
+outside and are escaped by `both`.
+"""
+
+from __future__ import annotations
+
+import html
+
+from emotion.labels import BY_ID, Emotion
+from emotion.plots import Pair, both, percent
+from emotion.schema import Result
+from emotion.ui.runs import Progress
+from emotion.ui.texts import notice_pair, pair
+
+
+def _card(kind: str, body: str) -> str:
+    title = f'<h2 class="card-title">{both(pair("result"))}</h2>'
+    return f'<section class="emo-card is-{kind}">{title}{body}</section>'
+
+
+def header() -> str:
+    """The page's title and the language switch."""
+    switch = "".join(
+        f'<button type="button" data-set-lang="{locale}" lang="{locale}">{name}</button>'
+        for locale, name in (("zh-CN", "中文"), ("en", "English"))
+    )
+    return (
+        f'<header class="site"><div><h1>{both(pair("heading"))}</h1>'
+        f"<p>{both(pair('tagline'))}</p></div>"
+        f'<div class="lang-switch" id="lang-switch" role="group" '
+        f'aria-label="语言 / Language">{switch}</div></header>'
+    )
+
+
+def note(key: str) -> str:
+    """A small remark."""
+    return f'<p class="remark">{both(pair(key))}</p>'
+
+
+def empty() -> str:
+    """Before the first result: what to do."""
+    steps = "".join(f"<li>{both(pair(f'empty_{number}'))}</li>" for number in (1, 2, 3))
+    body = f'<p class="lead">{both(pair("empty_title"))}</p><ol class="steps">{steps}</ol>'
+    return _card("empty", body)
+
+
+def cancelled() -> str:
+    """After the visitor withdrew."""
+    return _card("cancelled", _say(pair("cancelled_title"), pair("cancelled_text")))
+
+
+def error(message: Pair, hint: Pair) -> str:
+    """A problem and what to do about it."""
+    title = f'<p class="lead">{both(pair("error_title"))}</p>'
+    return _card("error", f'<div role="alert">{title}{_say(message, hint)}</div>')
+
+
+def _say(message: Pair, hint: Pair) -> str:
+    more = f'<p class="hint">{both(hint)}</p>' if any(hint) else ""
+    return f'<p class="message">{both(message)}</p>{more}'
+
+
+def working(progress: Progress) -> str:
+    """While it works: the stage, how much is done, and since when."""
+    known = progress.stage == "analysing" and progress.total > 1
+    share = 100 * progress.done / progress.total if known else 0.0
+    if progress.stage == "loading" and progress.loading and progress.loading.total_bytes:
+        known, share = True, 100 * progress.loading.fraction
+    bar = f'<span style="width:{share:.1f}%"></span>' if known else '<span class="moving"></span>'
+    elapsed = both(pair("elapsed", seconds=progress.elapsed_s))
+    return _card(
+        "working",
+        f'<p class="lead" role="status">{both(stage(progress))}</p>'
+        f'<div class="progress" aria-hidden="true">{bar}</div>'
+        f'<p class="hint" aria-hidden="true">{elapsed}</p>',
+    )
+
+
+def stage(progress: Progress) -> Pair:
+    """What a run does now, in words."""
+    if progress.stage == "loading" and progress.loading is not None:
+        status = progress.loading
+        zh, en = pair(f"phase_{status.phase}", percent=f"{100 * status.fraction:.0f}%")
+        return pair("stage_loading", phase=zh)[0], pair("stage_loading", phase=en)[1]
+    window = min(progress.done + 1, progress.total)
+    return pair(f"stage_{progress.stage}", done=window, total=progress.total, phase="")
+
+
+def result(value: Result) -> str:
+    """The verdict, what else was heard, warnings, and which model answered."""
+    emotion = BY_ID[value.emotion]
+    confidence = pair("confidence", percent=percent(value.confidence))
+    verdict = (
+        f'<div class="verdict"><span class="face emoji" aria-hidden="true">{emotion.emoji}</span>'
+        f'<div><p class="emotion">{_name(emotion)}</p>'
+        f'<p class="confidence">{both(confidence)}</p></div></div>'
+    )
+    body = f"{verdict}{_secondary(value)}{_warnings(value)}{_facts(value)}"
+    card = _card("result", body)
+    return card.replace("<section ", f'<section style="--emo:{emotion.colour}" ', 1)
+
+
+def _name(emotion: Emotion) -> str:
+    return f'<span lang="zh-CN">{emotion.zh}</span> <span lang="en">{emotion.en}</span>'
+
+
+def _secondary(value: Result) -> str:
+    title = f"<h3>{both(pair('secondary'))}</h3>"
+    if not value.secondary:
+        return f'<div class="secondary">{title}<p>{both(pair("secondary_none"))}</p></div>'
+    items = ""
+    for label, score in value.secondary.items():
+        emotion = BY_ID[label]
+        items += (
+            f'<li style="--emo:{emotion.colour}">'
+            f'<span class="emoji" aria-hidden="true">{emotion.emoji}</span> '
+            f"{both((emotion.zh, emotion.en))} <b>{percent(score)}</b></li>"
+        )
+    return f'<div class="secondary">{title}<ul>{items}</ul></div>'
+
+
+def _warnings(value: Result) -> str:
+    if not value.warnings:
+        return ""
+    items = "".join(f"<li>{both(notice_pair(notice))}</li>" for notice in value.warnings)
+    return f'<div class="warnings"><h3>{both(pair("warnings"))}</h3><ul>{items}</ul></div>'
+
+
+def _facts(value: Result) -> str:
+    model, timing = value.model, value.timing
+    tag = ""
+    if model.fallback_reason is not None:
+        tag = f' <b class="tag">{both(pair("fallback_tag"))}</b>'
+    where = html.escape(f"{model.device}, {model.precision}")
+    duration = both(pair("duration", duration=value.audio.duration_s))
+    took = both(pair("time_value", inference=timing.inference_s, total=timing.total_s))
+    rows = (
+        ("answered_by", f"{html.escape(model.title)} ({where}){tag}"),
+        ("file", f'<span class="file">{html.escape(value.audio.file)}</span>, {duration}'),
+        ("time", took),
+    )
+    cells = "".join(f"<div><dt>{both(pair(key))}</dt><dd>{cell}</dd></div>" for key, cell in rows)
+    return f'<dl class="facts">{cells}</dl>'

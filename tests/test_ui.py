@@ -1,0 +1,460 @@
+"""The page without a browser: card, runs, files, examples, handlers and the assembled Blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emotion.config import PROJECT_DIR, Config, ServerConfig
+from emotion.errors import AudioDecodeError, CancelledError, DownloadError
+from emotion.lifecycle import Status
+from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
+from emotion.recognizer import Recognizer
+from emotion.schema import Notice
+from emotion.ui import views
+from emotion.ui.examples import load_examples, own_example
+from emotion.ui.files import HandOver
+from emotion.ui.language import BOOT_SCRIPT
+from emotion.ui.runs import Desk, Order, Progress, RefusedError
+from tests.fakes import FakeEngine, FakeService
+from tests.test_plots import result
+
+NAMES = ("card", "scores", "timeline", "log", "downloads", "start", "cancel")
+OUT: Any = SimpleNamespace(**{name: name for name in NAMES})
+
+
+def request(visitor: str = "me", lang: str = "en") -> Any:
+    return SimpleNamespace(cookies={"ui_lang": lang}, session_hash=visitor)
+
+
+@pytest.fixture
+def desk(fake_recognizer: Recognizer, tmp_path: Path) -> Desk:
+    return Desk(FakeService(fake_recognizer), tmp_path / "outputs")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def handlers(desk: Desk, tmp_path: Path) -> Any:
+    from emotion.ui.handlers import Handlers
+
+    return Handlers(desk, HandOver(tmp_path / "cache"), load_examples(PROJECT_DIR / "examples"))
+
+
+def folders(desk: Desk) -> list[Path]:
+    return list(desk.outputs_dir.iterdir()) if desk.outputs_dir.exists() else []
+
+
+def shown(updates: list[dict[str, Any]]) -> dict[str, Any]:
+    """What stands on the page after these updates."""
+    state: dict[str, Any] = {}
+    for update in updates:
+        state |= update
+    return state
+
+
+def drain(updates: Iterator[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """What stands on the page in the end, and the toast that ended it, if any."""
+    import gradio as gr
+
+    seen, toast = [], ""
+    try:
+        for update in updates:
+            seen.append(update)
+    except gr.Error as e:
+        toast = "PRINTED " * e.print_exception + str(e.message)
+    return shown(seen), toast
+
+
+class TestCard:
+    def test_every_state_is_well_formed_in_both_languages(self) -> None:
+        loading = Progress("loading", Status("downloading", done_bytes=1, total_bytes=4))
+        for card in (
+            views.header(),
+            views.empty(),
+            views.cancelled(),
+            views.error(("坏", "bad"), ("", "")),
+            views.working(Progress()),
+            views.working(loading),
+            views.result(result()),
+        ):
+            tree = ET.fromstring(card)
+            classes = [node.get("class") for node in tree.iter()]
+            assert classes.count("zh") == classes.count("en") > 0
+
+    def test_result_has_names_confidence_and_secondary(self) -> None:
+        words = "".join(ET.fromstring(views.result(result())).itertext())
+        for part in ("😊", "快乐 Happy", "置信度 / Confidence: 64.0%", "悲伤Sad 22.0%", "Fake"):
+            assert part in words
+        assert "Fallback" not in words
+
+    def test_a_fallback_is_marked(self) -> None:
+        value = result()
+        model = type(value.model)("mini", "Mini", "cpu", "fp32", fallback_reason="offline")
+        assert "Fallback" in views.result(result(model=model))
+
+    def test_warnings_are_told_in_both_languages(self) -> None:
+        notice = Notice("short_audio", "Only 0.50 s of audio.", {"duration_s": 0.5})
+        card = views.result(result(warnings=(notice,)))
+        assert "Only 0.50 s" in card and "短于 1 秒" in card
+
+    def test_what_comes_from_outside_is_escaped(self) -> None:
+        evil = "<img src=x onerror=alert(1)>"
+        value = result()
+        audio = type(value.audio)(evil, 1.0, 16_000, 1, "x", "x", 1)
+        model = type(value.model)(evil, evil, evil, evil, fallback_reason=evil)
+        notice = Notice("new", evil)
+        cards = (
+            views.result(result(audio=audio, model=model, warnings=(notice,))),
+            views.error((evil, evil), (evil, evil)),
+        )
+        for card in cards:
+            assert "<img" not in card and "&lt;img" in card
+
+    @pytest.mark.parametrize(
+        ("progress", "words"),
+        [
+            (Progress("queued"), "Waiting for other"),
+            (Progress("decoding"), "Reading the audio"),
+            (Progress("analysing", done=2, total=5), "window 3 of 5"),
+            (Progress("analysing", done=5, total=5), "window 5 of 5"),
+            (Progress("saving", done=5, total=5), "Saving"),
+            (Progress("cancelling"), "Cancelling"),
+            (Progress("loading", Status("warming")), "warming up"),
+            (Progress("loading", Status("downloading", 1, "", 30, 40)), "downloading 75%"),
+        ],
+    )
+    def test_stages(self, progress: Progress, words: str) -> None:
+        assert words in views.stage(progress)[1]
+        assert "{" not in "".join(views.stage(progress))
+
+
+class TestRuns:
+    def test_a_run_gives_progress_and_a_folder(self, desk: Desk, wav: Callable[..., Path]) -> None:
+        run = desk.begin("me", Order(wav(70.0)))
+        stages = [progress.stage for progress in run.follow()]
+        finished = run.outcome()
+        assert stages
+        assert finished.recognition.result.emotion == "happy"
+        assert folders(desk) == [finished.folder]
+        assert run.log[0].startswith("[INFO] Audio validated: 70.0s")
+
+    def test_one_run_a_visitor(
+        self, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        run = desk.begin("me", Order(wav()))
+        with pytest.raises(RefusedError) as refused:
+            desk.begin("me", Order(wav()))
+        assert refused.value.key == "running"
+        other = desk.begin("you", Order(wav()))
+        fake_engine.gate.set()
+        assert run.outcome().folder != other.outcome().folder
+        desk.begin("me", Order(wav())).outcome()
+
+    def test_too_many_are_refused(
+        self, fake_recognizer: Recognizer, fake_engine: FakeEngine, wav: Callable[..., Path],
+        tmp_path: Path,
+    ) -> None:  # fmt: skip
+        service: Any = FakeService(fake_recognizer)
+        desk = Desk(service, tmp_path / "outputs", working=1, most=2)
+        fake_engine.gate.clear()
+        first, second = (desk.begin(who, Order(wav())) for who in "ab")
+        with pytest.raises(RefusedError) as refused:
+            desk.begin("c", Order(wav()))
+        assert refused.value.key == "busy" and refused.value.params == {"count": 2}
+        assert next(second.follow()).stage == "queued"
+        second.cancel()
+        with pytest.raises(CancelledError):
+            second.outcome()
+        fake_engine.gate.set()
+        first.outcome()
+        desk.begin("c", Order(wav())).outcome()
+
+    def test_cancelling_stops_and_leaves_nothing(
+        self, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        run = desk.begin("me", Order(wav(70.0)))
+        assert fake_engine.entered.wait(10)
+        assert not desk.cancel("somebody else")
+        assert not desk.cancel("me", keep=run.order.path)
+        assert desk.cancel("me")
+        assert next(run.follow()).stage == "cancelling"
+        fake_engine.gate.set()
+        with pytest.raises(CancelledError):
+            run.outcome()
+        assert len(fake_engine.calls) == 1, "later windows were not begun"
+        assert folders(desk) == []
+        assert not desk.cancel("me")
+
+    def test_what_ends_a_run_reaches_the_caller(self, desk: Desk, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.mp3"
+        broken.write_bytes(os.urandom(3000))
+        run = desk.begin("me", Order(broken))
+        with pytest.raises(AudioDecodeError):
+            run.outcome()
+        assert folders(desk) == []
+
+    def test_loading_is_told(self, tmp_path: Path) -> None:
+        told = threading.Event()
+
+        class Loading(FakeService):
+            def recognizer(self, hooks: Any = None, on_wait: Any = None) -> Recognizer:
+                on_wait(Status("building", 3, "Large"))
+                told.set()
+                while True:
+                    hooks.check()
+                    time.sleep(0.01)
+
+        desk = Desk(Loading(None), tmp_path)  # type: ignore[arg-type]
+        run = desk.begin("me", Order(tmp_path / "a.wav"))
+        assert told.wait(10)
+        progress = next(run.follow())
+        assert progress.stage == "loading" and progress.loading == Status("building", 3, "Large")
+        desk.cancel("me")
+        with pytest.raises(CancelledError):
+            run.outcome()
+
+
+class TestHandOver:
+    def test_files_keep_their_names_in_a_folder_nobody_guesses(self, tmp_path: Path) -> None:
+        source = tmp_path / "a.txt"
+        source.write_text("hello")
+        hand_over = HandOver(tmp_path / "cache")
+        one, two = hand_over([source])[0], hand_over([source])[0]
+        assert Path(one).read_text() == Path(two).read_text() == "hello"
+        assert Path(one).name == "a.txt" and one != two
+        assert re.fullmatch(r"[0-9a-f]{32}", Path(one).parent.name)
+        Path(one).unlink()
+        assert source.exists()
+
+    def test_files_are_copied_where_links_are_impossible(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError("cross-device link")
+
+        monkeypatch.setattr(os, "link", refuse)
+        source = tmp_path / "a.txt"
+        source.write_text("hello")
+        assert Path(HandOver(tmp_path / "cache")([source])[0]).read_text() == "hello"
+
+
+class TestExamples:
+    def test_those_of_the_product_are_there_and_said_to_be_synthetic(self) -> None:
+        from emotion.ui.recognize_tab import example_texts
+
+        examples = load_examples(PROJECT_DIR / "examples")
+        assert len(examples) >= 2
+        for zh, en in example_texts(examples).values():
+            assert "合成" in zh and "synthetic" in en and len(en) < 70
+
+    @pytest.mark.parametrize("content", [None, "{", "[1]", '[{"file": "a.wav"}]'])
+    def test_a_broken_list_is_no_list(self, tmp_path: Path, content: str | None) -> None:
+        if content is not None:
+            (tmp_path / "examples.json").write_text(content)
+        assert load_examples(tmp_path) == ()
+
+    def test_clips_that_are_missing_are_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "a.wav").touch()
+        entries = [{"file": name, "zh": "甲", "en": "a"} for name in ("a.wav", "b.wav")]
+        (tmp_path / "examples.json").write_text(json.dumps(entries))
+        assert [example.path.name for example in load_examples(tmp_path)] == ["a.wav"]
+
+    def test_the_models_own_clip(self, tmp_path: Path) -> None:
+        assert own_example(None) is None
+        assert own_example(tmp_path / "absent") is None
+        (tmp_path / "notes.txt").touch()
+        assert own_example(tmp_path) is None
+        (tmp_path / "test.wav").touch()
+        assert own_example(tmp_path) == tmp_path / "test.wav"
+        assert own_example(tmp_path / "test.wav") == tmp_path / "test.wav"
+
+
+class TestHandlers:
+    def test_a_recognition(self, handlers: Any, wav: Callable[..., Path]) -> None:
+        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, request())
+        state, toast = drain(run)
+        assert not toast
+        assert "Happy" in state["card"] and "--value" in state["scores"]
+        assert [Path(file).name for file in state["downloads"]] == [RESULT_FILE, AUDIO_FILE]
+        assert "[INFO] Warmup completed. Ready for inference." in state["log"]
+        assert state["start"]["interactive"] and not state["cancel"]["interactive"]
+        assert "is-empty" in state["timeline"]
+
+    def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
+        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, request()))
+        assert "<polyline" in state["timeline"]
+        assert [Path(file).name for file in state["downloads"]][2:] == [
+            EMBEDDING_FILE,
+            FRAME_EMBEDDINGS_FILE,
+        ]
+
+    @pytest.mark.parametrize(("lang", "words"), [("zh", "还没有音频"), ("en", "no audio yet")])
+    def test_without_audio(self, handlers: Any, lang: str, words: str) -> None:
+        run = handlers.recognise(OUT)(None, "utterance", False, request(lang=lang))
+        state, toast = drain(run)
+        assert words in toast and words in state["card"]
+
+    def test_a_broken_file_is_told_in_card_toast_and_log(
+        self, handlers: Any, tmp_path: Path
+    ) -> None:
+        broken = tmp_path / "<b>.mp3"
+        broken.write_bytes(os.urandom(3000))
+        run = handlers.recognise(OUT)(str(broken), "utterance", False, request(lang="zh"))
+        state, toast = drain(run)
+        assert "&lt;b&gt;.mp3：无法作为音频读取" in toast
+        assert "无法作为音频读取" in state["card"] and "<b>" not in state["card"]
+        assert state["log"].startswith("[ERROR] <b>.mp3: cannot be read")
+        assert state["downloads"] is None and state["start"]["interactive"]
+
+    def test_an_unexpected_error_gets_an_id_that_the_log_knows(
+        self, handlers: Any, desk: Desk, wav: Callable[..., Path],
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("secret /srv/key")
+
+        monkeypatch.setattr("emotion.job.run", fail)
+        run = handlers.recognise(OUT)(str(wav()), "utterance", False, request(lang="zh"))
+        state, toast = drain(run)
+        number = re.search(r"识别失败 \(id (\w{8})\)", toast)
+        assert number is not None
+        assert number[1] in caplog.text and "secret /srv/key" in caplog.text
+        assert "secret" not in toast + json.dumps(state, default=str)
+
+    def test_a_model_that_failed_to_load(
+        self, handlers: Any, desk: Desk, wav: Callable[..., Path]
+    ) -> None:
+        service: Any = desk.service
+        service.error = DownloadError(name="large", reason="no route")
+        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, request()))
+        assert toast.startswith("large could not be downloaded")
+
+    def test_a_second_start_is_refused_and_leaves_the_first_alone(
+        self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        first = handlers.recognise(OUT)(str(wav()), "utterance", False, request())
+        seen = [next(first)]
+        state, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, request()))
+        assert state == {} and "still running" in toast
+        fake_engine.gate.set()
+        seen += list(first)
+        assert "Happy" in shown(seen)["card"]
+
+    def test_cancel(
+        self, handlers: Any, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, request())
+        seen = [next(run)]
+        assert not seen[0]["start"]["interactive"] and seen[0]["cancel"]["interactive"]
+        assert fake_engine.entered.wait(10)
+        handlers.cancel(request())
+        fake_engine.gate.set()
+        seen += list(run)
+        state = shown(seen)
+        assert "is-cancelled" in state["card"] and state["downloads"] is None
+        assert folders(desk) == []
+
+    def test_another_recording_cancels_the_run_of_the_old_one(
+        self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        path = str(wav(40.0))
+        run = handlers.recognise(OUT)(path, "utterance", False, request())
+        next(run)
+        handlers.withdraw(path, request())
+        assert fake_engine.entered.wait(10)
+        handlers.withdraw(None, request())
+        fake_engine.gate.set()
+        assert "is-cancelled" in shown(list(run))["card"]
+
+    def test_a_visitor_who_leaves_cancels(
+        self, handlers: Any, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        fake_engine.gate.clear()
+        run = handlers.recognise(OUT)(str(wav(40.0)), "utterance", False, request())
+        next(run)
+        assert fake_engine.entered.wait(10)
+        run.close()
+        fake_engine.gate.set()
+        deadline = time.monotonic() + 10
+        while folders(desk) or desk.cancel("me"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert len(fake_engine.calls) == 1
+
+    def test_example_buttons(self, handlers: Any, desk: Desk, tmp_path: Path) -> None:
+        names = [example.path.name for example in load_examples(PROJECT_DIR / "examples")]
+        assert Path(handlers.example("1", request())).name == names[1]
+        assert Path(handlers.example("own", request())).name == names[0]
+        assert Path(handlers.example("../../etc/passwd", request())).name == names[0]
+        (tmp_path / "example").mkdir()
+        (tmp_path / "example" / "test.wav").write_bytes(b"RIFF")
+        desk.service.current.example = tmp_path / "example"  # type: ignore[union-attr]
+        assert Path(handlers.example("own", request())).name == "test.wav"
+
+    def test_no_example_is_told(self, desk: Desk, tmp_path: Path) -> None:
+        import gradio as gr
+
+        from emotion.ui.handlers import Handlers
+
+        with pytest.raises(gr.Error, match="没有可用的示例音频"):
+            Handlers(desk, HandOver(tmp_path), ()).example("own", request(lang="zh"))
+
+    def test_api(self, handlers: Any, wav: Callable[..., Path]) -> None:
+        import gradio as gr
+
+        value, files = handlers.api(str(wav(2.0)), "frame", True, request())
+        assert list(value)[:5] == ["emotion", "confidence", "scores", "granularity", "timestamp"]
+        assert len(files) == 4
+        for audio, granularity in ((None, "utterance"), (str(wav(2.0)), "words")):
+            with pytest.raises(gr.Error):
+                handlers.api(audio, granularity, False, request())
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from emotion.ui.app import build_page
+
+    config = Config(server=ServerConfig(outputs_dir=tmp_path_factory.mktemp("page")))
+
+    async def build() -> Any:  # Gradio makes an event loop, and leaves it open, where none runs
+        return build_page(FakeService(None), config)  # type: ignore[arg-type]
+
+    return asyncio.run(build())
+
+
+class TestPage:
+    def test_ids_of_the_contract(self, page: Any) -> None:
+        ids = {block.elem_id for block in page.blocks.blocks.values()}
+        assert ids >= {
+            "audio-input", "granularity", "extract-embedding", "start-button", "example-button",
+            "result-card", "scores-plot", "timeline-plot", "log", "downloads", "cancel-button",
+        }  # fmt: skip
+
+    def test_one_public_endpoint(self, page: Any) -> None:
+        public = [f for f in page.blocks.fns.values() if f.api_visibility == "public"]
+        assert [f.api_name for f in public] == ["recognize"]
+
+    def test_nothing_that_holds_a_connection_open(self, page: Any) -> None:
+        kinds = {type(block).__name__ for block in page.blocks.blocks.values()}
+        assert not kinds & {"State", "Timer"}
+
+    def test_head_and_style_fetch_nothing(self, page: Any) -> None:
+        written = page.options["head"] + page.options["css"] + BOOT_SCRIPT.decode()
+        assert not re.search(r"https?://|@import|url\(", written)
+        assert written.count("</script>") == 2

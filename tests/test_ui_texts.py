@@ -1,0 +1,140 @@
+"""The page's texts: both languages, the same values, every error and notice."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from string import Formatter
+
+import pytest
+
+from emotion import errors
+from emotion.config import PROJECT_DIR
+from emotion.errors import AudioTooShortError, EmotionError, ModelMissingError
+from emotion.schema import Notice
+from emotion.ui.language import LOCALES, language_of, message_id, translations
+from emotion.ui.texts import ERRORS_ZH, NOTICES_ZH, TEXTS, error_pairs, notice_pair, pair, text
+
+HAN = re.compile(r"[\u4e00-\u9fff]")
+SAME_IN_BOTH = {"confidence"}
+
+
+def fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+def all_errors() -> Iterator[type[EmotionError]]:
+    for _, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, EmotionError):
+            yield kind
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_both_languages_say_the_same_values(key: str) -> None:
+    zh, en = TEXTS[key]
+    assert zh.strip() and en.strip()
+    assert fields(zh) == fields(en)
+    if key not in SAME_IN_BOTH:
+        assert not HAN.search(en)
+
+
+@pytest.mark.parametrize("key", sorted(set(TEXTS) - SAME_IN_BOTH))
+def test_chinese_is_chinese_with_its_own_punctuation(key: str) -> None:
+    zh = TEXTS[key][0]
+    assert HAN.search(zh)
+    assert not re.search(r"[\u4e00-\u9fff][,:;?!]|[,:;?!][\u4e00-\u9fff]", zh)
+
+
+@pytest.mark.parametrize("kind", list(all_errors()), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_chinese_message_with_the_same_values(kind: type[EmotionError]) -> None:
+    message, hint = ERRORS_ZH[kind.code]
+    assert fields(message) == fields(kind.template)
+    assert bool(hint) == bool(kind.hint)
+    assert fields(hint) == fields(kind.hint)
+    commands = re.findall(r"`[^`]+`|--[a-z-]+", kind.hint)
+    assert all(command in hint for command in commands)
+
+
+def test_no_chinese_message_without_an_error() -> None:
+    assert set(ERRORS_ZH) == {kind.code for kind in all_errors()}
+
+
+def test_an_error_is_told_in_both_languages() -> None:
+    error = AudioTooShortError(file="a.wav", duration_s=0.01, minimum_s=0.025)
+    message, hint = error_pairs(error)
+    assert message[0].startswith("a.wav") and "0.010 秒" in message[0]
+    assert message[1] == error.message
+    assert hint == ("请使用更长的录音", "Use a longer recording")
+
+
+def test_a_hint_names_the_model() -> None:
+    error = ModelMissingError(name="big", folder="models", reason="offline")
+    _, hint = error_pairs(error)
+    assert "python -m emotion download big" in hint[0]
+    assert "python -m emotion download big" in hint[1]
+
+
+def test_every_notice_of_the_core_is_translated() -> None:
+    sources = "".join(
+        (PROJECT_DIR / "emotion" / name).read_text("utf-8")
+        for name in ("audio.py", "recognizer.py")
+    )
+    assert set(re.findall(r'Notice\(\s*"(\w+)"', sources)) == set(NOTICES_ZH)
+
+
+def test_a_notice_is_told_in_both_languages() -> None:
+    notice = Notice("short_audio", "Only 0.50 s of audio.", {"duration_s": 0.5})
+    zh, en = notice_pair(notice)
+    assert "0.50 秒" in zh
+    assert en == "Only 0.50 s of audio."
+
+
+def test_an_unknown_notice_is_shown_as_it_is() -> None:
+    assert notice_pair(Notice("new", "Something.")) == ("Something.", "Something.")
+
+
+def test_values_are_filled_in() -> None:
+    assert pair("elapsed", seconds=3.4) == ("已用 3 秒", "3 s elapsed")
+    assert text("elapsed", "zh", seconds=3.4) == "已用 3 秒"
+    assert text("elapsed", "en", seconds=3.4) == "3 s elapsed"
+
+
+def test_texts_of_the_contract() -> None:
+    assert TEXTS["start"] == ("🎯 开始识别", "🎯 Start Recognition")
+    assert TEXTS["example"] == ("📝 加载示例音频", "📝 Load example audio")
+    assert TEXTS["granularity"] == ("粒度选择", "Granularity")
+    assert TEXTS["embedding"] == ("提取 Embedding 特征", "Extract embedding")
+    assert text("confidence", "zh", percent="85.3%") == "置信度 / Confidence: 85.3%"
+    assert TEXTS["status_loading"][0].startswith("Loading...")
+    assert TEXTS["status_ready"][1] == "✅ {model} loaded ({memory})"
+
+
+def test_translations_have_every_text_in_every_locale() -> None:
+    tables = translations({"clip_0": ("你好", "Hello")})
+    assert tuple(tables) == LOCALES
+    assert all(table.keys() == tables["en"].keys() for table in tables.values())
+    assert tables["zh-TW"][message_id("clip_0")] == "你好"
+    assert tables["en"][message_id("start")] == "🎯 Start Recognition"
+
+
+class Request:
+    """A request with cookies."""
+
+    def __init__(self, **cookies: str) -> None:
+        self.cookies = cookies
+
+
+@pytest.mark.parametrize(
+    ("request_", "lang"),
+    [
+        (Request(ui_lang="zh-CN"), "zh"),
+        (Request(ui_lang="zh"), "zh"),
+        (Request(ui_lang="en"), "en"),
+        (Request(ui_lang="<script>"), "en"),
+        (Request(), "en"),
+        (None, "en"),
+    ],
+)
+def test_language_by_cookie(request_: Request | None, lang: str) -> None:
+    assert language_of(request_) == lang

@@ -1,0 +1,118 @@
+"""Takes the pictures of the page for the README: a frame-mode result, in both languages.
+
+    python tools/make_screenshots.py --model models/emotion2vec_mini --audio examples/en_plain.flac
+
+Needs Chromium and Playwright (requirements-dev.txt) and Pillow, which comes with Gradio. The
+server runs in this process on a free port; nothing but the pictures is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT_DIR))
+
+from emotion.config import Config, EngineConfig, ServerConfig  # noqa: E402
+from emotion.lifecycle import ModelService  # noqa: E402
+from emotion.server import create_app  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
+WIDTH_PX, HEIGHT_PX = 1280, 900
+PATIENCE_MS = 60_000
+
+
+@contextlib.contextmanager
+def serving(model: str) -> Iterator[str]:
+    """Serves the page with this model until the block is left; gives its address."""
+    with tempfile.TemporaryDirectory() as outputs:
+        config = Config(
+            engine=EngineConfig(model=model, offline=True),
+            server=ServerConfig(port=0, outputs_dir=Path(outputs)),
+        )
+        service = ModelService(config)
+        app = create_app(config, service)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            while not (server.started and app.state.page.ready and service.current):
+                if not thread.is_alive() or service.status.error is not None:
+                    raise SystemExit(f"the server did not start: {service.status.error}")
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def photograph(page: Any, audio: Path) -> bytes:
+    """Recognises ``audio`` in frame mode and returns a PNG of the whole page."""
+    from playwright.sync_api import expect
+
+    page.locator("#granularity input[value=frame]").check()
+    page.locator("#extract-embedding input").check()
+    page.locator("#audio-input input[type=file]").set_input_files(audio)
+    page.wait_for_selector("#audio-input audio", state="attached")
+    page.locator("#start-button").click()
+    expect(page.locator("#timeline-plot svg[role=img]")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#status-bar")).to_contain_text("loaded", timeout=PATIENCE_MS)
+    # As tall as the page, so that the status bar stands in its corner.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": WIDTH_PX, "height": height})
+    page.mouse.move(0, 0)
+    return bytes(page.screenshot())
+
+
+def save(png: bytes, target: Path) -> None:
+    """Writes a picture with a palette of its own, which is a third of the size."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    method = Image.Quantize.MAXCOVERAGE
+    small = picture.quantize(256, method=method, kmeans=2, dither=Image.Dither.NONE)
+    small.save(target, optimize=True)
+    logger.info("%s: %d x %d, %d kB", target, *picture.size, target.stat().st_size // 1000)
+
+
+def main() -> None:
+    """Takes both pictures."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description="Takes the pictures of the page.")
+    parser.add_argument("--model", default=str(PROJECT_DIR / "models" / "emotion2vec_mini"))
+    parser.add_argument("--audio", type=Path, default=PROJECT_DIR / "examples" / "en_plain.flac")
+    parser.add_argument("--out", type=Path, default=PROJECT_DIR / "docs")
+    parser.add_argument("--chromium", default=shutil.which("chromium"))
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with serving(args.model) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=args.chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
+        )
+        for lang, locale in LANGUAGES.items():
+            viewport = {"width": WIDTH_PX, "height": HEIGHT_PX}
+            page = browser.new_page(locale=locale, viewport=viewport)  # type: ignore[arg-type]
+            page.goto(url)
+            page.wait_for_selector("#start-button", timeout=PATIENCE_MS)
+            save(photograph(page, args.audio), args.out / f"screenshot-{lang}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
