@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion.bench import app, child, engines, report, runner
+from emotion.bench.child import Spec, sound
+from emotion.cli import main
+from emotion.errors import ConfigError, ModelError
+from emotion.model import ModelConfig
+from tests.test_model import config
+
+
+def record(ready: float, latency: float, peak: int, score: float = 0.9) -> dict[str, Any]:
+    return {
+        "ready_s": ready,
+        "first_s": ready + 1,
+        "latency_s": {"10": latency},
+        "throughput": 10 / latency,
+        "peak_bytes": peak,
+        "vram_bytes": None,
+        "gemm_flops": 1e11,
+        "precision": "fp32",
+        "answer": {"scores": {"a": score, "b": 1 - score}, "embedding": [3.0, 4.0]},
+    }
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stands for the subprocesses; tells in which order they were started."""
+    order: list[str] = []
+
+    def run(spec: Spec) -> dict[str, Any]:
+        order.append(spec.engine)
+        jitter = order.count(spec.engine)  # the median must win
+        if spec.engine == "emotion":
+            return record(1.0 + jitter, 2.0, 10**9, 0.901)
+        return record(20.0 + jitter, 3.0, 4 * 10**9)
+
+    monkeypatch.setattr(runner, "_child", run)
+    return order
+
+
+def test_engines_run_in_turn_and_medians_make_the_ratios(children: list[str]) -> None:
+    plan = runner.Plan(Path("m"), precisions=("fp32",), clips_s=(10.0,), rounds=5)
+    found = runner.run(plan)
+    assert children == ["emotion", "funasr"] * 5
+    assert found["engines"]["emotion fp32"]["ready_s"] == 4.0
+    ratios = found["ratios"]["emotion fp32"]
+    assert ratios["ready_s"] == pytest.approx(23 / 4)
+    assert ratios["latency_10s"] == ratios["throughput"] == pytest.approx(1.5)
+    assert ratios["peak_bytes"] == 4.0 and "vram_bytes" not in ratios
+    parity = found["parity"]["emotion fp32"]
+    assert parity == {"scores": pytest.approx(0.001), "embedding": 0.0}
+    json.dumps(found)
+
+
+def test_parity_of_unlike_engines_is_not_comparable() -> None:
+    ours = {"scores": {"a": 1.0}, "embedding": [1.0]}
+    other = {"scores": {"x": 1.0}, "embedding": []}
+    assert runner.parity(ours, other) == {"scores": None, "embedding": None}
+
+
+def test_the_report_says_what_was_not_measured(children: list[str]) -> None:
+    found = runner.run(runner.Plan(Path("m"), precisions=("fp32",), clips_s=(10.0,)))
+    found["operations"] = {"clip": "10", "count": 1e11}
+    found["app"] = {"page_s": 0.5, "ready_s": 2.0, "overhead_s": 0.04, "memory_bytes": 10**8}
+    text = report.markdown(found, "python -m emotion bench --model m")
+    assert "| process start → ready | 4 s | 23 s | 5.75× |" in text
+    assert "| peak VRAM | not measured | not measured |  |" in text
+    assert "| share of the GEMM rate | 0.5 | 0.333 |  |" in text
+    assert "| 1 h recording: memory above a 30 s one | 0.10 GB |" in text
+    assert "python -m emotion bench --model m" in text
+
+
+def test_a_child_measures_this_package(tiny_checkpoint: Path) -> None:
+    spec = Spec("emotion", str(tiny_checkpoint), "cpu", "fp32", (0.5, 1.0), 2, 4)
+    found = child.measure(spec)
+    assert found["ready_at"] < found["first_at"]
+    assert set(found["latency_s"]) == {"0.5", "1"} and min(found["latency_s"].values()) > 0
+    assert found["throughput"] > 0 and found["peak_bytes"] > 10**7 and found["gemm_flops"] > 1e8
+    assert sum(found["answer"]["scores"].values()) == pytest.approx(1)
+    assert len(found["answer"]["embedding"]) == 32
+
+
+def test_a_failed_child_is_one_clear_error(tmp_path: Path) -> None:
+    spec = Spec("emotion", str(tmp_path), "cpu", "fp32", (1.0,), 1, 0)
+    with pytest.raises(ModelError, match=r"the process of emotion failed: .*CheckpointError"):
+        runner._child(spec)
+
+
+def test_unknown_engines_and_lengths_are_refused(
+    tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match="funasr or hf:DIR"):
+        engines.open_backend("sphinx", tiny_checkpoint, "cpu", "fp32")
+    assert main(["bench", "--model", str(tiny_checkpoint), "--clips", "ten"]) == 2
+    assert "clips is 'ten'" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table_and_one_json_line(
+    children: list[str], tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {name: tmp_path / name for name in ("json", "report")}
+    options = [f"--{name}={path}" for name, path in files.items()]
+    assert main(["bench", "--model", str(tiny_checkpoint), "--clips", "10", *options]) == 0
+    *lines, last = capsys.readouterr().out.strip().splitlines()
+    assert lines[0].startswith("| figure | emotion fp32 | emotion auto | funasr |")
+    assert json.loads(last) == json.loads(files["json"].read_text())
+    assert "process start → ready" in files["report"].read_text("utf-8")
+
+
+def test_operations_are_counted_by_hand() -> None:
+    shape: ModelConfig = config()
+    frames = shape.num_frames(16000)
+    lengths, total, channels = 16000, 0, 1
+    for width, kernel, stride in shape.feature_encoder:
+        lengths = (lengths - kernel) // stride + 1
+        total += lengths * width * kernel * channels
+        channels = width
+    tokens = frames + 3
+    total += frames * 16 * 24 + 3 * frames * 24 * 24 * 6 // 4
+    total += 3 * (tokens * (3 + 1 + 2 + 2) * 24 * 24 + 2 * tokens * tokens * 24)
+    assert runner.operations(shape, 16000) == 2 * total
+
+
+def test_sounds_are_seeded() -> None:
+    assert (sound(0.1, 3) == sound(0.1, 3)).all() and not (sound(0.1, 3) == sound(0.1, 4)).all()
+
+
+def test_specs_name_each_engine() -> None:
+    plan = runner.Plan(Path("m"), against=("funasr", "hf:/other"))
+    found = runner.specs(plan)
+    assert list(found) == ["emotion fp32", "emotion auto", "funasr", "hf:/other"]
+    assert found["hf:/other"].engine == "hf" and found["hf:/other"].model == "/other"
+    assert json.loads(json.dumps(asdict(found["funasr"])))["engine"] == "funasr"
+
+
+@pytest.mark.slow
+def test_the_web_app_is_measured_from_outside(tiny_checkpoint: Path) -> None:
+    found = app.measure_app(tiny_checkpoint, 1)
+    assert 0 < found["page_s"] <= found["ready_s"] and found["overhead_s"] > 0
+    assert found["memory_bytes"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # other people's packages
+def test_a_hugging_face_classifier(tmp_path: Path) -> None:
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForSequenceClassification,
+    )
+
+    shape = Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        classifier_proj_size=8,
+        num_labels=4,
+    )
+    Wav2Vec2ForSequenceClassification(shape).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    backend = engines.open_backend("hf", tmp_path, "cpu", "fp32")
+    assert sum(backend.infer(sound(1.0, 0)).scores.values()) == pytest.approx(1, abs=1e-5)
+    backend.infer_many([sound(1.0, 1), sound(2.0, 2)])
