@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emotion.config import Config
-from emotion.engine import Engine
 from emotion.errors import EmotionError, ModelComingError, ModelError, ModelNotReadyError
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
@@ -126,6 +125,8 @@ def _title(name: str) -> str:
 def _load(
     folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
 ) -> Recognizer:
+    from emotion.engine import Engine  # imports torch, for which a server must not wait
+
     engine = Engine.load(
         folder,
         device=config.engine.device,

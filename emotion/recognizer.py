@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,6 @@ from emotion.config import (
     SegmentationConfig,
     check_granularity,
 )
-from emotion.engine import Engine
 from emotion.errors import CancelledError
 from emotion.labels import LABELS
 from emotion.schema import (
@@ -34,6 +34,9 @@ from emotion.schema import (
     Segment,
     Timing,
 )
+
+if TYPE_CHECKING:
+    from emotion.engine import Engine
 
 STEP_S = 0.1
 STEP_SAMPLES = 1600

@@ -11,6 +11,7 @@ import pytest
 
 from emotion import lifecycle
 from emotion.config import Config, EngineConfig
+from emotion.engine import Engine
 from emotion.errors import (
     CancelledError,
     CheckpointError,
@@ -155,14 +156,14 @@ def test_a_click_waits_while_the_model_is_only_loading(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate = threading.Event()
-    load = lifecycle.Engine.load
+    load = Engine.load
 
     def slow(folder: Path, **options: Any) -> Any:
         options["on_phase"]("reading")
         gate.wait(20)
         return load(folder, **options)
 
-    monkeypatch.setattr(lifecycle.Engine, "load", slow)
+    monkeypatch.setattr(Engine, "load", slow)
     service = start(named(tiny_checkpoint))
     seen: list[str] = []
 
