@@ -30,6 +30,7 @@ from emotion.guard import Guard
 from emotion.lifecycle import ModelService
 from emotion.registry import DEFAULT
 from emotion.ui.language import BOOT_SCRIPT
+from emotion.ui.quick_import import skip_stubs
 from emotion.ui.texts import error_pairs
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class PageHost:
     async def _build(self, uploads: Path) -> FastAPI:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+        skip_stubs()
         import gradio as gr
 
         from emotion.ui.app import build_page
