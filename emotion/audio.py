@@ -50,6 +50,13 @@ DEMUXERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,loas,matroska,webm,"
     "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,nut,ogg,rm,sln,sox,tta,voc,w64,wav,wv"
 )
+# What FFmpeg says of a file that it cannot read, in plain words. Its own last line often tells
+# only what it did next, and where the file lies.
+_REASONS = (
+    ("moov atom not found", "its index is missing: the file is incomplete"),
+    ("Format not on whitelist", "not an audio or video format that is accepted"),
+    ("Invalid data found", "invalid data: not audio, or damaged"),
+)
 _CHUNK_BYTES = 1 << 20
 _LOG_BYTES = 1 << 20
 _STREAM = re.compile(
@@ -211,12 +218,8 @@ def _check_exit(code: int, log: str, name: str, received: int) -> None:
 
 
 def _reason(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    for line in reversed(lines):
-        _, mark, text = line.rpartition(": ")
-        if mark and ("Invalid data" in text or "Error" in text or "not" in text):
-            return text.rstrip(".")
-    return lines[-1].rstrip(".") if lines else "FFmpeg gave no reason"
+    known = (text for phrase, text in _REASONS if phrase in log)
+    return next(known, "FFmpeg finds no audio in it")
 
 
 def _describe(log: str, name: str, samples: int, size_bytes: int) -> AudioInfo:

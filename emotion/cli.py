@@ -11,7 +11,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from emotion.lifecycle import Status
 
 logger = logging.getLogger(__name__)
+
+_AT_ONCE = 2
 
 # The first class that an error is an instance of gives the exit code.
 EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
@@ -162,24 +167,46 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
     """Recognises each file; one failure does not stop the others."""
     from emotion import job
     from emotion.lifecycle import open_model
+    from emotion.recognizer import Hooks
 
     recognizer = open_model(config, _StatusLine().show)
+    stop = threading.Event()
+
+    def work(path: Path) -> Finished:
+        return job.run(
+            recognizer,
+            path,
+            config.server.outputs_dir,
+            granularity=args.granularity,
+            embedding=args.embedding,
+            hooks=Hooks(cancelled=stop.is_set),
+        )
+
     worst = 0
-    for path in args.files:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            finished = job.run(
-                recognizer,
-                path,
-                config.server.outputs_dir,
-                granularity=args.granularity,
-                embedding=args.embedding,
-            )
-        except EmotionError as e:
-            worst = max(worst, exit_code(e))
-            _print_failure(path, e, as_json=args.json)
-        else:
-            _print_finished(path, finished, as_json=args.json)
+            for path, future in _ahead(pool, work, args.files):
+                try:
+                    _print_finished(path, future.result(), as_json=args.json)
+                except EmotionError as e:
+                    worst = max(worst, exit_code(e))
+                    _print_failure(path, e, as_json=args.json)
+        finally:
+            stop.set()  # whatever ends the loop early must not wait for the rest
     return worst
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Path], Finished], paths: Sequence[Path]
+) -> Iterator[tuple[Path, Future[Finished]]]:
+    """The runs in order, a few of them begun ahead: one decodes while another is inferred."""
+    begun: deque[tuple[Path, Future[Finished]]] = deque()
+    for path in paths:
+        begun.append((path, pool.submit(work, path)))
+        if len(begun) > _AT_ONCE:
+            yield begun.popleft()
+    while begun:
+        yield begun.popleft()
 
 
 def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
