@@ -11,10 +11,19 @@ import pytest
 
 from emotion import errors
 from emotion.config import PROJECT_DIR
-from emotion.errors import AudioTooShortError, EmotionError, ModelMissingError
+from emotion.errors import AudioDecodeError, AudioTooShortError, EmotionError, ModelMissingError
 from emotion.schema import Notice
 from emotion.ui.language import LOCALES, language_of, message_id, translations
-from emotion.ui.texts import ERRORS_ZH, NOTICES_ZH, TEXTS, error_pairs, notice_pair, pair, text
+from emotion.ui.texts import (
+    ERRORS_ZH,
+    NOTICES_ZH,
+    REASONS_ZH,
+    TEXTS,
+    error_pairs,
+    notice_pair,
+    pair,
+    text,
+)
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SAME_IN_BOTH = {"confidence"}
@@ -138,3 +147,11 @@ class Request:
 )
 def test_language_by_cookie(request_: Request | None, lang: str) -> None:
     assert language_of(request_) == lang
+
+
+def test_reasons_of_our_own_are_told_in_chinese() -> None:
+    source = "".join(path.read_text("utf-8") for path in (PROJECT_DIR / "emotion").glob("*.py"))
+    assert [reason for reason in REASONS_ZH if f'"{reason}"' not in source] == []
+    error = AudioDecodeError(file="a.mp3", reason="invalid data: not audio, or damaged")
+    (message, _), _ = error_pairs(error)
+    assert "数据无效" in message and "invalid" not in message

@@ -257,10 +257,25 @@ def text(key: str, lang: Lang, **params: object) -> str:
     return TEXTS[key][0 if lang == "zh" else 1].format(**params)
 
 
+# Reasons inside errors that are sentences of our own.
+REASONS_ZH: Final[dict[str, str]] = {
+    "its index is missing: the file is incomplete": "缺少索引，文件不完整",
+    "not an audio or video format that is accepted": "不是可接受的音频或视频格式",
+    "invalid data: not audio, or damaged": "数据无效，不是音频或已损坏",
+    "FFmpeg finds no audio in it": "FFmpeg 在其中找不到音频",
+    "it holds no samples": "其中没有采样数据",
+    "offline": "离线模式",
+    "no CUDA device is available": "没有可用的 CUDA 设备",
+    "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
+    "the server is stopping": "服务器正在停止",
+}
+
+
 def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
     """An error's message and hint, each in both languages; the hint may be empty."""
     message, hint = ERRORS_ZH[error.code]
-    zh = message.format(**error.params), hint.format(**error.params)
+    params = {name: REASONS_ZH.get(str(value), value) for name, value in error.params.items()}
+    zh = message.format(**params), hint.format(**params)
     return (zh[0], error.message), (zh[1], error.hint)
 
 
