@@ -46,9 +46,7 @@ class RunFolder:
         self._final: Path | None = None
         try:
             outputs_dir.mkdir(parents=True, exist_ok=True)
-            sweep(outputs_dir)
-            prefix = f"{_PARTIAL}{os.getpid()}-"
-            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=outputs_dir))
+            self.path = make_own(outputs_dir, _PARTIAL)
         except OSError as e:
             raise OutputError(path=outputs_dir, reason=e.strerror or str(e)) from e
 
@@ -98,10 +96,23 @@ class RunFolder:
         raise OutputError(path=self._outputs_dir, reason=f"{_SUFFIXES} runs in {self._stamp}")
 
 
-def sweep(outputs_dir: Path) -> None:
-    """Removes what killed runs left behind."""
-    for folder in outputs_dir.glob(f"{_PARTIAL}*"):
-        owner = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+def make_own(parent: Path, prefix: str) -> Path:
+    """Makes a folder of this process's, and removes those that killed processes left behind.
+
+    Args:
+        parent: Where it is made.
+        prefix: How its name begins; the process's id follows.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    _sweep(parent, prefix)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*"):
+        owner = folder.name.removeprefix(prefix).partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ from emotion.config import Config
 from emotion.errors import EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.lifecycle import ModelService
+from emotion.outputs import make_own
 from emotion.registry import DEFAULT
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.quick_import import skip_stubs
@@ -75,14 +77,17 @@ class PageHost:
 
     async def run(self) -> None:
         """Builds the page, keeps Gradio's own lifespan open until `stop`, and ends it."""
-        with tempfile.TemporaryDirectory(prefix="emotion-uploads-") as uploads:
+        uploads = make_own(Path(tempfile.gettempdir()), "emotion-uploads-")
+        try:
             # Where no event loop runs, Gradio makes some that it never closes.
-            inner = await asyncio.to_thread(asyncio.run, self._build(Path(uploads)))
+            inner = await asyncio.to_thread(asyncio.run, self._build(uploads))
             # The same task must enter and leave this.
             async with inner.router.lifespan_context(inner):
                 self._inner = inner
                 await self._stop.wait()
                 self._inner = None
+        finally:
+            shutil.rmtree(uploads, ignore_errors=True)
 
     def stop(self) -> None:
         """Lets `run` end."""
