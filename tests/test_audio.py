@@ -96,6 +96,16 @@ def test_what_the_file_says_is_kept(wav: Wav, convert: Convert) -> None:
     assert info.size_bytes > 1_000_000 and info.duration_s == 2.0
 
 
+def test_amr_of_a_telephone(tmp_path: Path) -> None:
+    # Few FFmpeg builds can write AMR, so this one is by hand: 100 frames of 12.2 kbit/s.
+    rng = np.random.default_rng(0)
+    path = tmp_path / "call.amr"
+    path.write_bytes(b"#!AMR\n" + b"".join(b"\x3c" + rng.bytes(31) for _ in range(100)))
+    recording = decode(path, CONFIG)
+    assert (recording.duration_s, recording.info.sample_rate_hz) == (2.0, 8000)
+    assert recording.info.codec in ("amrnb", "amr_nb")
+
+
 def test_strange_names(wav: Wav) -> None:
     for name in ("-i.wav", "a b'c\"d%03d.wav", "录音：愤怒.wav", "http:x.wav"):
         assert decode(wav(1.0, name), CONFIG).info.file == name
