@@ -8,7 +8,7 @@ H heads.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,7 +90,7 @@ class ConvLayer(nn.Module):
         self.stride = stride
         self.weight = nn.Parameter(torch.empty(channels, in_channels, kernel))
         self.norm = nn.LayerNorm(channels, eps=EPS)
-        nn.init.kaiming_normal_(self.weight)
+        _start(nn.init.kaiming_normal_, self.weight)
 
     def taps(self) -> list[Tensor]:
         """The kernel in pieces of one stride, each a (taps * C_in, C_out) matrix."""
@@ -205,7 +205,8 @@ class Emotion2vec(nn.Module):
         self.project_norm = nn.LayerNorm(channels[-1], eps=EPS)
         self.project = nn.Linear(channels[-1], dim)
         self.position = PositionalEncoder(config)
-        self.extra_tokens = nn.Parameter(torch.randn(1, config.num_extra_tokens, dim))
+        self.extra_tokens = nn.Parameter(torch.empty(1, config.num_extra_tokens, dim))
+        _start(nn.init.normal_, self.extra_tokens)
         self.alibi_scale = nn.Parameter(
             torch.ones(config.alibi_scales, 1, config.alibi_heads, 1, 1)
         )
@@ -347,6 +348,12 @@ class Emotion2vec(nn.Module):
                 bias = bias.masked_fill(~keys, -torch.inf)
             biases.append(bias)
         return biases
+
+
+def _start(initialise: Callable[[Tensor], Tensor], parameter: Tensor) -> None:
+    # On the meta device random numbers mean nothing, yet import sympy and torch._dynamo: seconds.
+    if not parameter.is_meta:
+        initialise(parameter)
 
 
 def normalize(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:

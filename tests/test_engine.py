@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 import yaml
 
 from emotion.checkpoint import WEIGHTS, load_checkpoint
+from emotion.config import PROJECT_DIR
 from emotion.device import memory_text, place
 from emotion.engine import Engine
 from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
@@ -186,3 +189,14 @@ def test_cuda_agrees_with_the_cpu(engine: Engine, tiny_checkpoint: Path) -> None
     np.testing.assert_allclose(
         cuda.infer(tone(3.0)).logits, engine.infer(tone(3.0)).logits, atol=1e-3
     )
+
+
+def test_loading_imports_no_compiler(tiny_checkpoint: Path) -> None:
+    code = (
+        "import pathlib, sys; from emotion.engine import Engine\n"
+        "Engine.load(pathlib.Path(sys.argv[1]), device='cpu')\n"
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(tiny_checkpoint)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT_DIR)
+    assert done.stdout.strip() == "[]"  # they take seconds
