@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
 from datetime import datetime
@@ -101,20 +103,18 @@ def make_own(parent: Path, prefix: str) -> Path:
 
     Args:
         parent: Where it is made.
-        prefix: How its name begins; the process's id follows.
+        prefix: How its name begins; the host's name and the process's id follow.
 
     Raises:
         OSError: It cannot be made.
     """
-    _sweep(parent, prefix)
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
-
-
-def _sweep(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*"):
-        owner = folder.name.removeprefix(prefix).partition("-")[0]
+    # The host's name, because a process id means nothing on another host that shares the folder.
+    own = prefix + re.sub(r"\W", "", platform.node()) + "-"
+    for folder in parent.glob(f"{own}*"):
+        owner = folder.name.removeprefix(own).partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=parent))
 
 
 def _alive(pid: int) -> bool:

@@ -78,6 +78,16 @@ def test_a_kill_leaves_no_run_and_the_next_run_cleans_up(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == ["outputs_20260102_030405"]
 
 
+def test_runs_of_another_host_are_not_swept_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunFolder(tmp_path, NOW) as here:
+        monkeypatch.setattr("emotion.outputs.platform.node", lambda: "other")
+        monkeypatch.setattr("emotion.outputs._alive", lambda pid: False)
+        with RunFolder(tmp_path, NOW):
+            assert here.path.is_dir()
+
+
 def test_a_running_neighbour_is_not_swept_away(tmp_path: Path) -> None:
     with RunFolder(tmp_path, NOW) as first:
         first.write_json({})
