@@ -1,0 +1,117 @@
+"""How local the frame scores are: where they place the joint of two joined clips.
+
+An angry and a sad clip of one speaker are joined, in either order, and the change point is read
+from the frame logits of the whole, and from sliding windows of 1 s, each heard alone. Name the
+speakers that the model has not heard::
+
+    python -m tools.mini.locality --manifest manifest.csv --model models/emotion2vec_mini \\
+        --speakers rav03 nemoEB0
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.engine import Engine
+from emotion.labels import LABELS
+from tools.mini.data import RATE_HZ, Clip, read_audio, read_manifest
+
+Samples = NDArray[np.float32]
+Pair = tuple[Clip, Clip]
+ANGRY, SAD = LABELS.index("angry"), LABELS.index("sad")
+FRAME_S = 0.02
+STEP_S = 0.1
+WINDOW_S = 1.0
+NEAR_S = 0.5
+
+
+def change_point(values: NDArray[np.float64]) -> int:
+    """The split into two parts of constant value that leaves the smallest squares.
+
+    Args:
+        values: (steps,), at least two.
+
+    Returns:
+        Steps before the split, 1 to ``steps`` - 1.
+    """
+    count = len(values)
+    before = np.arange(1, count)
+    sums = np.cumsum(values)[:-1]
+    means = sums / before - (values.sum() - sums) / (count - before)
+    return int(np.argmax(before * (count - before) * means**2)) + 1
+
+
+def from_frames(engine: Engine, samples: Samples) -> float:
+    """The change point in seconds, from the frame logits of the whole recording."""
+    return change_point(_evidence(engine.infer(samples).logits)) * FRAME_S
+
+
+def from_windows(engine: Engine, samples: Samples) -> float:
+    """The change point in seconds, from windows of 1 s, every 0.1 s."""
+    width, hop = int(WINDOW_S * RATE_HZ), int(STEP_S * RATE_HZ)
+    starts = range(0, samples.size - width + 1, hop)
+    outputs = engine.infer_many([samples[start : start + width] for start in starts])
+    values = _evidence(np.stack([output.logits.mean(0) for output in outputs]))
+    return change_point(values) * STEP_S + (WINDOW_S - STEP_S) / 2
+
+
+def _evidence(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(logits[:, ANGRY] - logits[:, SAD], np.float64)
+
+
+def joined_pairs(clips: Sequence[Clip], per_speaker: int, seed: int = 0) -> list[Pair]:
+    """An angry and a sad clip of one speaker, in turn in either order; each speaker alike often."""
+    rng = random.Random(seed)
+    pairs: list[Pair] = []
+    for speaker in sorted({clip.speaker for clip in clips}):
+        own = [clip for clip in clips if clip.speaker == speaker]
+        angry = [clip for clip in own if clip.label == ANGRY]
+        sad = [clip for clip in own if clip.label == SAD]
+        for number in range(per_speaker if angry and sad else 0):
+            one, other = rng.choice(angry), rng.choice(sad)
+            pairs.append((one, other) if number % 2 else (other, one))
+    return pairs
+
+
+def share_near(
+    engine: Engine, pairs: Sequence[Pair], locate: Callable[[Engine, Samples], float]
+) -> float:
+    """Share of the pairs whose change point is found within 0.5 s of the joint."""
+    near = 0
+    for pair in pairs:
+        parts = [read_audio(clip.path).astype(np.float32) / 32768 for clip in pair]
+        found_s = locate(engine, np.concatenate(parts))
+        near += abs(found_s - parts[0].size / RATE_HZ) <= NEAR_S
+    return near / len(pairs)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="a checkpoint's folder")
+    parser.add_argument("--speakers", nargs="+", help="only these; all by default")
+    parser.add_argument("--pairs", type=int, default=20, help="of each speaker")
+    args = parser.parse_args(argv)
+    clips = read_manifest(args.manifest)
+    if args.speakers:
+        clips = [clip for clip in clips if clip.speaker in args.speakers]
+    pairs = joined_pairs(clips, args.pairs)
+    if not pairs:
+        parser.error("none of these speakers has angry and sad clips")
+    engine = Engine.load(args.model, device="cpu", precision="fp32")
+    for name, locate in (("frame logits", from_frames), ("1 s windows", from_windows)):
+        share = share_near(engine, pairs, locate)
+        sys.stdout.write(f"{name}: {share:.1%} of {len(pairs)} pairs within {NEAR_S} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

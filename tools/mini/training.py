@@ -1,0 +1,277 @@
+"""One training run: batches that depend on seed and progress, loss, steps, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emotion.labels import LABELS
+from emotion.model import Block, Emotion2vec
+from tools.mini.augment import augment, change_voice
+from tools.mini.data import RATE_HZ, Clip, ClipPool, sampling_weights, speech_span
+from tools.mini.network import channel_dropout, mini_config, start_from_mel
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a run's result depends on besides its clips.
+
+    Attributes:
+        seed: Of all randomness.
+        epochs: Length of the schedule in passes over as many clips as there are; 0 with `minutes`.
+        minutes: Length of the schedule in wall-clock time; 0 with `epochs`.
+        batch: Clips in a step.
+        learning_rate: Highest, after the warm-up.
+        warmup_steps: Steps until then.
+        weight_decay: On matrices.
+        ema_decay: Of the averaged weights, which are the result.
+        dropout: Of channels, after projection, attention and MLP.
+        label_smoothing: Share of a target that goes to all other labels.
+        late: Progress from which crops are long and some are joined.
+        joined: Share of such a batch that is two clips one after the other.
+        part_weight: Weight of the loss on the parts of a crop against the loss on all of it.
+        corpus_power: See `sampling_weights`.
+        speed: Largest change of the natural logarithm of the playing speed.
+        voices: Changed voices prepared of every clip.
+    """
+
+    seed: int = 0
+    epochs: float = 0.0
+    minutes: float = 0.0
+    batch: int = 16
+    learning_rate: float = 1.2e-3
+    warmup_steps: int = 200
+    weight_decay: float = 0.05
+    ema_decay: float = 0.999
+    dropout: float = 0.1
+    label_smoothing: float = 0.1
+    late: float = 0.7
+    joined: float = 0.25
+    part_weight: float = 0.3
+    corpus_power: float = 0.3
+    speed: float = 0.2
+    voices: int = 1
+
+
+SHORT_SAMPLES = (19_200, 22_400, 25_600, 28_800)  # 1.2 s to 1.8 s
+LONG_SAMPLES = (25_600, 32_000, 40_000, 48_000)  # 1.6 s to 3 s
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one length; a target for what is before and one for what is after a cut.
+
+    Attributes:
+        waveforms: float32, (B, S).
+        cut: int64, (B,), samples.
+        targets: float32, (2, B, labels).
+    """
+
+    waveforms: Tensor
+    cut: Tensor
+    targets: Tensor
+
+
+class Batches:
+    """Batches by step and progress: with the same seed, the same ones give the same batch.
+
+    Args:
+        clips: N clips to train on.
+        recordings: int16, (samples,) each, 16 kHz, of the clips.
+        recipe: Settings.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], recordings: Sequence[NDArray[np.int16]], recipe: Recipe
+    ) -> None:
+        self.recipe = recipe
+        self.count = len(clips)
+        self._pool = ClipPool([*recordings, *other_voices(recordings, recipe)])
+        self._weights = torch.from_numpy(sampling_weights(clips, recipe.corpus_power))
+        self._labels = torch.tensor([clip.label for clip in clips])
+
+    def __call__(self, step: int, progress: float) -> Batch:
+        """The batch of one step at some progress of the schedule."""
+        recipe, late = self.recipe, progress >= self.recipe.late
+        sizes = LONG_SAMPLES if late else SHORT_SAMPLES
+        g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        samples = sizes[int(torch.randint(len(sizes), (), generator=g))]
+        rows = torch.multinomial(self._weights, recipe.batch, True, generator=g)
+        voice = torch.randint(recipe.voices + 1, rows.shape, generator=g)
+        speed = torch.exp((2 * torch.rand(rows.shape, generator=g) - 1) * recipe.speed)
+        waveforms = self._pool.crops(rows + self.count * voice, samples, speed, g)
+        waveforms = waveforms / (waveforms.square().mean(1, keepdim=True).sqrt() + 1.0)
+        first = F.one_hot(self._labels[rows], len(LABELS)).float()
+        second = first.clone()
+        share = 0.35 + 0.3 * torch.rand(rows.shape, generator=g)
+        cut = (samples * share).long()
+        joined = int(recipe.joined * recipe.batch)
+        if late and joined:
+            other = torch.randint(joined, recipe.batch, (joined,), generator=g)
+            before = torch.arange(samples) < cut[:joined, None]
+            waveforms[:joined] = torch.where(before, waveforms[:joined], waveforms[other])
+            second[:joined] = first[other]
+        return Batch(augment(waveforms, g), cut, torch.stack([first, second]))
+
+    def speech(self) -> Tensor:
+        """Some speech without augmentation: float32, (128, samples), unit power."""
+        g = torch.Generator().manual_seed(self.recipe.seed)
+        rows = torch.randint(self.count, (128,), generator=g)
+        waveforms = self._pool.crops(rows, 2 * RATE_HZ, torch.ones(128), g)
+        return waveforms / (waveforms.square().mean(1, keepdim=True).sqrt() + 1.0)
+
+
+def other_voices(
+    recordings: Sequence[NDArray[np.int16]], recipe: Recipe
+) -> list[NDArray[np.int16]]:
+    """Every recording's speech (and 0.3 s around it) with other formants and another tempo."""
+    rng = np.random.default_rng(recipe.seed)
+    result = []
+    for _ in range(recipe.voices):
+        for audio in recordings:
+            first, last = speech_span(audio)
+            formant, tempo = np.exp(rng.uniform((-0.15, -0.18), (0.15, 0.18)))
+            audio = audio[max(0, first - 4800) : last + 4800]
+            result.append(change_voice(audio, float(formant), float(tempo)))
+    return result
+
+
+def loss_of(model: Emotion2vec, batch: Batch, recipe: Recipe) -> Tensor:
+    """Cross-entropy of the whole crop's logits, and of the mean frame logits of its two parts."""
+    features = model(batch.waveforms)  # (B, T, D)
+    frames = features.shape[1]
+    centre = (torch.arange(frames) + 0.5) * model.config.hop_samples
+    before = (centre < batch.cut[:, None]).float()[..., None]  # (B, T, 1)
+    share = before.mean(1)  # (B, 1)
+    first = (features * before).sum(1) / (share * frames)
+    second = (features * (1 - before)).sum(1) / ((1 - share) * frames)
+    logits = model.head(torch.stack([features.mean(1), first, second]))  # (3, B, labels)
+    whole = batch.targets[0] * share + batch.targets[1] * (1 - share)
+    targets = torch.cat([whole[None], batch.targets])
+    known = torch.ones(len(LABELS)) / (len(LABELS) - 1)
+    known[-1] = 0.0  # "unknown" is never a target
+    targets = targets * (1 - recipe.label_smoothing) + known * recipe.label_smoothing
+    losses = -(targets * logits.log_softmax(-1)).sum(-1)  # (3, B)
+    parts = losses[1] * share[:, 0] + losses[2] * (1 - share[:, 0])
+    loss: Tensor = losses[0].mean() + recipe.part_weight * parts.mean()
+    return loss
+
+
+class Trainer:
+    """Network, averaged network and optimiser of one run.
+
+    Args:
+        batches: Where the batches come from.
+        recipe: Settings.
+    """
+
+    def __init__(self, batches: Batches, recipe: Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.batches, self.recipe = batches, recipe
+        self.step, self.elapsed_s = 0, 0.0
+        self.model = Emotion2vec(mini_config())
+        self.model.alibi_scale.requires_grad_(False)  # lets attention take its fast path
+        self.model.convs[0].get_parameter("weight").requires_grad_(False)  # stays mel filters
+        start_from_mel(self.model, batches.speech())
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        hook = channel_dropout(recipe.dropout)
+        self.model.project.register_forward_hook(hook)
+        for block in (cast(Block, module) for module in self.model.blocks):
+            block.out.register_forward_hook(hook)
+            block.fc2.register_forward_hook(hook)
+        self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        matrices = [p for p in self._trained if p.ndim > 1]
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": [p for p in self._trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done; 1 or more at the end."""
+        if self.recipe.epochs:
+            return self.step * self.recipe.batch / (self.recipe.epochs * self.batches.count)
+        return self.elapsed_s / 60 / self.recipe.minutes
+
+    def train_step(self, batch: Batch) -> float:
+        """One step of the optimiser and of the average; returns the loss."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # of dropout
+        warm = min(1.0, (self.step + 1) / self.recipe.warmup_steps)
+        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * warm * cosine
+        self.model.train()
+        loss = loss_of(self.model, batch, self.recipe)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._trained, 1.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+            for slow, fast in pairs:
+                slow.lerp_(fast, 1 - decay)
+        return float(loss.detach())
+
+    def run(self, checkpoint: Path, every_s: float = 120.0) -> None:
+        """Trains to the end of the schedule, and saves a training checkpoint now and then."""
+        started_s, saved_s, total, count = time.monotonic() - self.elapsed_s, 0.0, 0.0, 0
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as ahead:
+            coming = ahead.submit(self.batches, self.step, self.progress)
+            while self.progress < 1.0:
+                batch = coming.result()
+                coming = ahead.submit(self.batches, self.step + 1, self.progress)
+                total, count = total + self.train_step(batch), count + 1
+                self.elapsed_s = time.monotonic() - started_s
+                if self.elapsed_s - saved_s > every_s:
+                    self.save(checkpoint)
+                    epoch = self.step * self.recipe.batch / self.batches.count
+                    line = "%.1f min, step %d, epoch %.1f, loss %.3f"
+                    logger.info(line, self.elapsed_s / 60, self.step, epoch, total / count)
+                    saved_s, total, count = self.elapsed_s, 0.0, 0
+        self.save(checkpoint)
+
+    def save(self, path: Path) -> None:
+        """Writes all that `load` needs to go on; the file is replaced at once."""
+        temporary = path.with_suffix(".tmp")
+        state = {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Goes on from a training checkpoint.
+
+        Raises:
+            ValueError: It was written with another recipe.
+        """
+        state = torch.load(path, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise ValueError(f"{path} has {state['recipe']}, this run {asdict(self.recipe)}")
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
