@@ -7,8 +7,10 @@ that point to other files (HLS, concat, image sequences) are not among the demux
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import threading
@@ -57,10 +59,12 @@ _REASONS = (
     ("Format not on whitelist", "not an audio or video format that is accepted"),
     ("Invalid data found", "invalid data: not audio, or damaged"),
 )
+_INTERRUPTED = 255  # FFmpeg's exit code after a signal that it caught
+_INPUT = "file:input"
 _CHUNK_BYTES = 1 << 20
 _LOG_BYTES = 1 << 20
 _STREAM = re.compile(
-    r"Stream #\d+:\d+.*?: Audio: (?P<codec>\w+)[^\n]*?(?:, (?P<rate>\d+) Hz)"
+    r"(?m)^  Stream #\d+:\d+.*?: Audio: (?P<codec>\w+)[^\n]*?(?:, (?P<rate>\d+) Hz)"
     r"(?:, (?P<layout>[^,\n]+))?"
 )
 _LAYOUTS = {"mono": 1, "stereo": 2, "2.1": 3, "quad": 4, "4.0": 4, "5.0": 5, "5.1": 6, "7.1": 8}
@@ -127,7 +131,7 @@ def decode(
         CancelledError: ``cancelled`` said so.
     """
     started = time.perf_counter()
-    name = path.name
+    name = _readable(path.name)
     size = _check_file(path, config)
     raw, log = _run_ffmpeg(path, config, cancelled)
     samples = np.frombuffer(raw, dtype="<f4", count=len(raw) // 4)
@@ -137,23 +141,32 @@ def decode(
     return Recording(samples, info, notices, time.perf_counter() - started)
 
 
+def _readable(name: str | Path) -> str:
+    """A name without what cannot be written as UTF-8 (names may be any bytes)."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def _check_file(path: Path, config: AudioConfig) -> int:
-    if not path.is_file():
-        raise AudioNotFoundError(file=str(path))
-    size = path.stat().st_size
+    try:
+        status = path.stat()
+    except OSError as e:
+        raise AudioNotFoundError(file=_readable(path), reason=e.strerror or str(e)) from e
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioNotFoundError(file=_readable(path), reason="Not a file")
+    if not os.access(path, os.R_OK):
+        raise AudioNotFoundError(file=_readable(path), reason="Permission denied")
+    size = status.st_size
     if size == 0:
-        raise AudioEmptyError(file=path.name)
+        raise AudioEmptyError(file=_readable(path.name))
     if size > config.max_upload_bytes:
         raise AudioTooLargeError(
-            file=path.name, size_mb=size / 1e6, maximum_mb=config.max_upload_bytes / 1e6
+            file=_readable(path.name), size_mb=size / 1e6, maximum_mb=config.max_upload_bytes / 1e6
         )
     return size
 
 
 def _command(path: Path, config: AudioConfig) -> list[str]:
-    source = ffmpeg.input(
-        f"file:{path.resolve()}", protocol_whitelist="file", format_whitelist=DEMUXERS
-    )
+    source = ffmpeg.input(_INPUT, protocol_whitelist="file", format_whitelist=DEMUXERS)
     target = source.output(
         "pipe:1",
         format="f32le",
@@ -165,17 +178,23 @@ def _command(path: Path, config: AudioConfig) -> list[str]:
     )
     options = ["-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
     command: list[str] = ffmpeg.compile(target, cmd=[ffmpeg_path(), *options])
-    return command
+    # ffmpeg-python takes only names that are UTF-8.
+    return [f"file:{path.resolve()}" if word == _INPUT else word for word in command]
 
 
 def _run_ffmpeg(
     path: Path, config: AudioConfig, cancelled: Callable[[], bool]
 ) -> tuple[bytearray, str]:
+    name = _readable(path.name)
     raw = bytearray()
     timed_out = threading.Event()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            _command(path, config), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            _command(path, config),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
         )
 
         def stop() -> None:
@@ -199,17 +218,20 @@ def _run_ffmpeg(
             process.stdout.close()
         log.seek(0)
         text = log.read(_LOG_BYTES).decode("utf-8", "replace")
+    text = text.replace(_readable(path.resolve()), "")  # nothing in a name is FFmpeg's word
     if timed_out.is_set():
-        raise DecoderTimeoutError(file=path.name, timeout_s=config.decode_timeout_s)
-    _check_exit(code, text, path.name, len(raw))
+        raise DecoderTimeoutError(file=name, timeout_s=config.decode_timeout_s)
+    _check_exit(code, text, name, len(raw))
     if len(raw) > config.max_duration_s * SAMPLE_RATE_HZ * 4:
-        raise AudioTooLongError(file=path.name, maximum_s=config.max_duration_s)
+        raise AudioTooLongError(file=name, maximum_s=config.max_duration_s)
     return raw, text
 
 
 def _check_exit(code: int, log: str, name: str, received: int) -> None:
-    if "matches no streams" in log or ("Input #0" in log and not _STREAM.search(log)):
+    if "Input #0" in log and not _STREAM.search(log):
         raise AudioStreamError(file=name)
+    if code < 0 or code == _INTERRUPTED:
+        raise AudioDecodeError(file=name, reason="FFmpeg was stopped before the end")
     if received:
         return  # a damaged tail still leaves what was decoded; see _notices
     if code != 0 or "Input #0" not in log:
@@ -260,8 +282,8 @@ def _notices(log: str, samples: int, config: AudioConfig) -> tuple[Notice, ...]:
     if duration_s < config.short_s:
         text = f"Only {duration_s:.2f} s of audio: the result is less reliable under 1 s."
         notices.append(Notice("short_audio", text, {"duration_s": round(duration_s, 3)}))
-    declared = re.search(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)", log)
-    if declared:
+    declared = re.search(r"(?m)^  Duration: (\d+):(\d+):(\d+(?:\.\d+)?)", log)
+    if declared and not re.search(r"(?m)^  Stream #.*: Video:", log):  # a picture may last longer
         hours, minutes, seconds = declared.groups()
         declared_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         if duration_s < 0.9 * declared_s - 0.5:

@@ -313,6 +313,7 @@ def _write_converted(folder: Path, state: dict[str, Tensor]) -> None:
         os.replace(temporary, folder / CONVERTED)
     except (OSError, SafetensorError) as e:
         logger.info("%s is not kept for faster loading: %s", CONVERTED, e)
+    finally:  # also when interrupted; it has its final name otherwise
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 

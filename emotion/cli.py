@@ -7,6 +7,7 @@ Exit codes: 0 all done, 1 a file or the work failed, 2 wrong usage, 3 the model 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from emotion import __version__
 from emotion.config import SAMPLE_RATE_HZ, Config, Granularity, Hub, Precision, given
 from emotion.errors import (
+    AddressError,
     AudioError,
     AudioNotFoundError,
     BusyError,
@@ -50,6 +52,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (AudioError, 1),
     (DecoderError, 1),
     (OutputError, 1),
+    (AddressError, 1),
     (PortInUseError, 1),
     (BusyError, 1),
     (CancelledError, 130),
@@ -72,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal can show an emoji
+            stream.reconfigure(errors="replace")
     level = logging.DEBUG if args.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
     for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):
@@ -150,7 +156,7 @@ def _config(args: argparse.Namespace) -> Config:
     upload_mb = option("max_upload")
     audio = given(
         max_duration_s=option("max_duration"),
-        max_upload_bytes=None if upload_mb is None else int(upload_mb * 1e6),
+        max_upload_bytes=None if upload_mb is None else _bytes(upload_mb),
     )
     names = ("model", "device", "precision", "hub", "offline", "models_dir")
     engine = given(**{name: option(name) for name in names})
@@ -161,6 +167,12 @@ def _config(args: argparse.Namespace) -> Config:
         engine=replace(config.engine, **engine),
         server=replace(config.server, **server),
     )
+
+
+def _bytes(megabytes: float) -> int:
+    if not 0 < megabytes < 1e9:  # nor is NaN
+        raise ConfigError(option="max-upload", value=megabytes, expected="above 0 MB")
+    return int(megabytes * 1e6)
 
 
 def recognize(args: argparse.Namespace, config: Config) -> int:
@@ -191,6 +203,11 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
                 except EmotionError as e:
                     worst = max(worst, exit_code(e))
                     _print_failure(path, e, as_json=args.json)
+                except Exception as e:  # one file must not stop the others
+                    logger.exception("%s failed unexpectedly", path)
+                    worst = max(worst, 1)
+                    error = EmotionError(reason=f"{type(e).__name__}: {e}")
+                    _print_failure(path, error, as_json=args.json)
         finally:
             stop.set()  # whatever ends the loop early must not wait for the rest
     return worst
@@ -209,14 +226,20 @@ def _ahead(
         yield begun.popleft()
 
 
+def _readable(path: Path) -> str:
+    """A path without what cannot be written as UTF-8 (names may be any bytes)."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
     result = finished.recognition.result
     if as_json:
-        record = {"file": str(path), "output_dir": str(finished.folder), **result.to_dict()}
+        folder = _readable(finished.folder)
+        record = {"file": _readable(path), "output_dir": folder, **result.to_dict()}
         print(json.dumps(record, ensure_ascii=False), flush=True)
         return
     best = BY_ID[result.emotion]
-    print(f"{path}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
+    print(f"{_readable(path)}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
     for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
@@ -230,7 +253,7 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
 
 def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
     if as_json:
-        record = {"file": str(path), "error": error.to_dict()}
+        record = {"file": _readable(path), "error": error.to_dict()}
         print(json.dumps(record, ensure_ascii=False), flush=True)
     if not as_json or isinstance(error, AudioNotFoundError):
         print(f"error: {error}", file=sys.stderr)

@@ -100,15 +100,20 @@ class Engine:
         Raises:
             CheckpointError: The folder cannot be used.
             DeviceError: The device or precision is not available.
+            ModelError: It does not fit into memory, or the device failed.
         """
         placement = place(device, precision)
         logger.info("device: %s", placement.reason)
-        on_phase("reading")
-        checkpoint = load_checkpoint(folder)
-        on_phase("building")
-        engine = cls(checkpoint, placement)
-        on_phase("warming")
-        engine.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        try:
+            on_phase("reading")
+            checkpoint = load_checkpoint(folder)
+            on_phase("building")
+            engine = cls(checkpoint, placement)
+            on_phase("warming")
+            engine.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        except (RuntimeError, MemoryError, OSError) as e:  # no memory on the card, say
+            reason = f"{folder.name} cannot be loaded on {placement.device}: {e}"
+            raise ModelError(reason=reason) from e
         return engine
 
     @property
@@ -134,7 +139,8 @@ class Engine:
             CancelledError: ``cancelled`` said so.
         """
         future = self._batcher.submit(samples)
-        while not wait([future], _BEAT_S).done:
+        while not future.done():
+            wait([future], _BEAT_S)
             if cancelled() and future.cancel():
                 raise CancelledError()
         return future.result()

@@ -5,7 +5,7 @@ The tree::
     EmotionError
     ├── ConfigError               an option is out of its range
     ├── AudioError                the recording cannot be used
-    │   ├── AudioNotFoundError    no such file
+    │   ├── AudioNotFoundError    no such file, or none that may be read
     │   ├── AudioEmptyError       the file has no bytes
     │   ├── AudioDecodeError      FFmpeg cannot read it as audio
     │   ├── AudioStreamError      a readable file without an audio stream
@@ -28,6 +28,7 @@ The tree::
     ├── BusyError                 too many requests wait
     ├── CancelledError            the caller withdrew the request
     ├── OutputError               a result could not be written
+    ├── AddressError              the server cannot listen at its address
     └── PortInUseError            the server's port is taken
 
 An error is a code, a message made from a template and named values, and a hint that says what to
@@ -82,10 +83,10 @@ class AudioError(EmotionError):
 
 
 class AudioNotFoundError(AudioError):
-    """No such file."""
+    """No such file, or none that may be read."""
 
     code = "audio_not_found"
-    template = "{file}: no such file"
+    template = "{file}: cannot be opened ({reason})"
     hint = "Check the path"
 
 
@@ -261,6 +262,14 @@ class OutputError(EmotionError):
     code = "output_unwritable"
     template = "{path}: cannot be written ({reason})"
     hint = "Check the folder's permissions and the free disk space"
+
+
+class AddressError(EmotionError):
+    """The server cannot listen at its address."""
+
+    code = "address_unusable"
+    template = "cannot listen at {host}:{port} ({reason})"
+    hint = "Choose an address of this machine with --host, and a port above 1023 with --port"
 
 
 class PortInUseError(EmotionError):

@@ -28,8 +28,15 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"microphone=(self), camera=(), geolocation=()"),
 )
-# Streams any public address through the server; gives a visitor's bytes to FFmpeg.
-_DENIED = ("/gradio_api/proxy=", "/gradio_api/process_recording", "/monitoring")
+# Streams any public address through the server (also by an old spelling of its route for files);
+# gives a visitor's bytes to FFmpeg; tells how the server is used.
+_DENIED = (
+    "/gradio_api/proxy=",
+    "/gradio_api/file/",
+    "/gradio_api/process_recording",
+    "/gradio_api/monitoring",
+    "/monitoring",
+)
 _FILE = "/gradio_api/file="
 
 
@@ -85,10 +92,9 @@ class Guard:
 def is_denied(path: str) -> bool:
     """Whether a path is one of Gradio's routes that visitors must not reach."""
     path = unquote(path)
-    if any(part in path for part in _DENIED):
+    if path.startswith(_DENIED):
         return True
-    _, found, target = path.partition(_FILE)
-    return bool(found) and "://" in target.replace(":/", "://")
+    return path.startswith(_FILE) and ":/" in path
 
 
 def _with_headers(send: Send) -> Send:

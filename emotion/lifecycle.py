@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emotion.config import Config
-from emotion.errors import EmotionError, ModelComingError, ModelError, ModelNotReadyError
+from emotion.errors import (
+    CancelledError,
+    EmotionError,
+    ModelComingError,
+    ModelError,
+    ModelNotReadyError,
+)
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import fetch, locate
@@ -92,8 +98,7 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> R
         folder = _folder(DEFAULT, config, reporter, lambda: False)
         return _load(folder, DEFAULT, config, reporter)
     except ModelError as e:
-        logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
-        return _load_embedded(config, reporter, e)
+        return _fall_back(config, reporter, e)
 
 
 def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status: None) -> Path:
@@ -142,6 +147,15 @@ def _load(
         fallback_reason=fallback,
         example=folder / "example",
     )
+
+
+def _fall_back(config: Config, reporter: _Reporter, why: ModelError) -> Recognizer:
+    try:
+        recognizer = _load_embedded(config, reporter, why)
+    except ModelError as e:
+        raise ModelError(reason=f"{why}; and {EMBEDDED} cannot be used either: {e}") from e
+    logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, why)
+    return recognizer
 
 
 def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
@@ -225,6 +239,9 @@ class ModelService:
         started = time.perf_counter()
         try:
             recognizer = self._open()
+        except CancelledError as e:
+            self._update(phase="failed", error=e)  # the server is ending
+            return
         except EmotionError as e:
             logger.error("no model could be loaded: %s", e)
             self._update(phase="failed", error=e)
@@ -233,7 +250,7 @@ class ModelService:
             logger.exception("no model could be loaded")
             self._update(phase="failed", error=ModelError(reason=f"{type(e).__name__}: {e}"))
             return
-        self._recognizer = recognizer
+        self._recognizer, self._interim = recognizer, None
         self._update(
             phase="ready",
             model=recognizer.model.title,
@@ -248,18 +265,24 @@ class ModelService:
             return _load(self._fetch(name), name, config, reporter)
         try:
             if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
-                coming = ModelComingError(title=MODELS[DEFAULT].title)
-                self._interim = _load_embedded(config, reporter, coming)
+                self._load_interim()
             recognizer = _load(self._fetch(DEFAULT), DEFAULT, config, reporter)
             self._update(fallback=None)
             return recognizer
         except ModelError as e:
-            logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
             if self._interim is None:
-                return _load_embedded(config, reporter, e)
+                return _fall_back(config, reporter, e)
+            logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
             self._update(fallback=e)
             self._interim.set_fallback_reason(str(e))
             return self._interim
+
+    def _load_interim(self) -> None:
+        coming = ModelComingError(title=MODELS[DEFAULT].title)
+        try:
+            self._interim = _load_embedded(self.config, self._reporter, coming)
+        except ModelError as e:
+            logger.warning("nobody answers until %s is there: %s", DEFAULT, e)
 
     def _fetch(self, name: str) -> Path:
         return _folder(name, self.config, self._reporter, self._stopped.is_set)

@@ -22,6 +22,7 @@ from emotion.config import (
     Precision,
     SegmentationConfig,
     check_granularity,
+    given,
 )
 from emotion.errors import CancelledError
 from emotion.labels import LABELS
@@ -117,13 +118,15 @@ class Recognizer:
     @classmethod
     def load(
         cls,
-        model: str = "auto",
+        model: str | None = None,
         *,
-        device: str = "auto",
-        precision: Precision = "auto",
-        offline: bool = False,
+        device: str | None = None,
+        precision: Precision | None = None,
+        offline: bool | None = None,
     ) -> Recognizer:
         """Loads a model, downloading it first where it is not on this machine.
+
+        What is not given is taken from ``EMOTION_*`` variables, else it is ``auto``.
 
         Args:
             model: ``auto`` (Emotion2Vec+ Large, else the embedded model, with a warning in the
@@ -139,10 +142,8 @@ class Recognizer:
         from emotion.lifecycle import open_model  # which itself builds a Recognizer
 
         config = Config.from_env()
-        engine = replace(
-            config.engine, model=model, device=device, precision=precision, offline=offline
-        )
-        return open_model(replace(config, engine=engine))
+        options = given(model=model, device=device, precision=precision, offline=offline)
+        return open_model(replace(config, engine=replace(config.engine, **options)))
 
     def set_fallback_reason(self, reason: str | None) -> None:
         """Changes why later results do not come from the model of the default."""

@@ -11,10 +11,11 @@ import contextlib
 import errno
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
 from emotion.config import Config
-from emotion.errors import EmotionError, PortInUseError
+from emotion.errors import AddressError, EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.lifecycle import ModelService
 from emotion.outputs import make_own
 from emotion.registry import DEFAULT
+from emotion.ui.gradio_patches import refuse_addresses, skip_stubs
 from emotion.ui.language import BOOT_SCRIPT
-from emotion.ui.quick_import import skip_stubs
 from emotion.ui.texts import error_pairs
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ _WAITING_PAGE = """<!doctype html><html><head><meta charset="utf-8">
 content="1"><title>Emotion2Vec+</title><style>:root{color-scheme:light dark}body{margin:0;
 min-height:100vh;display:grid;place-items:center;font:1.1rem system-ui,sans-serif}</style></head>
 <body><p role="status">页面正在启动… / Starting the page…</p></body></html>"""
+_FAILED_PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>Emotion2Vec+</title>
+</head><body><p role="alert">页面无法启动，原因见服务器日志。<br>
+The page could not be started; the server's log says why.</p></body></html>"""
 _SHUTDOWN_S = 3
 
 
@@ -57,6 +61,8 @@ class PageHost:
         self._config = config
         self._service = service
         self._inner: ASGIApp | None = None
+        self._failed = False
+        self._close: Callable[[], None] = lambda: None
         self._stop = asyncio.Event()
 
     @property
@@ -70,14 +76,22 @@ class PageHost:
             await self._inner(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/":
             headers = {"Cache-Control": "no-store"}
-            await HTMLResponse(_WAITING_PAGE, headers=headers)(scope, receive, send)
+            page, code = (_FAILED_PAGE, 500) if self._failed else (_WAITING_PAGE, 200)
+            await HTMLResponse(page, code, headers)(scope, receive, send)
         elif scope["type"] == "http":
             detail = {"detail": "the page is being built"}
             await JSONResponse(detail, status_code=503)(scope, receive, send)
 
     async def run(self) -> None:
         """Builds the page, keeps Gradio's own lifespan open until `stop`, and ends it."""
-        uploads = make_own(Path(tempfile.gettempdir()), "emotion-uploads-")
+        try:
+            uploads = make_own(Path(tempfile.gettempdir()), "emotion-uploads-")
+            await self._run(uploads)
+        except Exception:  # nobody awaits this before the server ends
+            self._failed = True
+            logger.exception("the page could not be built")
+
+    async def _run(self, uploads: Path) -> None:
         try:
             # Where no event loop runs, Gradio makes some that it never closes.
             inner = await asyncio.to_thread(asyncio.run, self._build(uploads))
@@ -90,7 +104,8 @@ class PageHost:
             shutil.rmtree(uploads, ignore_errors=True)
 
     def stop(self) -> None:
-        """Lets `run` end."""
+        """Cancels what visitors have under way, and lets `run` end."""
+        self._close()
         self._stop.set()
 
     async def _build(self, uploads: Path) -> FastAPI:
@@ -101,7 +116,9 @@ class PageHost:
 
         from emotion.ui.app import build_page
 
+        refuse_addresses()
         page = build_page(self._service, self._config)
+        self._close = page.close
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
         gr.mount_gradio_app(
@@ -138,13 +155,11 @@ def create_app(config: Config, service: ModelService | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         model.start()
         task = asyncio.create_task(host.run())
-        task.add_done_callback(_log_failure)
         try:
             yield
         finally:
             host.stop()
-            with contextlib.suppress(Exception):  # logged by _log_failure
-                await task
+            await task
             await asyncio.to_thread(model.stop)
 
     app = FastAPI(title="Emotion2Vec+", version=__version__, lifespan=lifespan, docs_url=None)
@@ -157,11 +172,6 @@ def create_app(config: Config, service: ModelService | None = None) -> FastAPI:
     return app
 
 
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.error("the page could not be built", exc_info=task.exception())
-
-
 def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:
@@ -172,10 +182,12 @@ def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
         ready = service.current is not None and host.ready
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
 
+    started = secrets.token_hex(4)  # a page that outlives a restart must not take the old for new
+
     @app.get("/api/v1/status")
     def status(request: Request) -> Response:
         body = status_body(service)
-        etag = f'"{body["revision"]}-{body["memory"]}"'
+        etag = f'"{started}-{body["revision"]}-{body["memory"]}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
@@ -239,14 +251,16 @@ def serve(config: Config) -> None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()
     except OSError as e:
         listener.close()
         if e.errno == errno.EADDRINUSE:
             raise PortInUseError(host=host, port=port) from e
-        raise
+        raise AddressError(host=host, port=port, reason=e.strerror or e) from e
     return listener

@@ -150,8 +150,9 @@ def test_unusable_files(tmp_path: Path, wav: Wav, convert: Convert) -> None:
     video = tmp_path / "video.mp4"
     convert(wav(1.0), "video.mp4", "-f", "lavfi", "-i", "color=d=1", "-map", "1:v")
     cases: list[tuple[Path, type[AudioError], str]] = [
-        (tmp_path / "missing.wav", AudioNotFoundError, "no such file"),
-        (tmp_path, AudioNotFoundError, "no such file"),
+        (tmp_path / "missing.wav", AudioNotFoundError, "No such file"),
+        (tmp_path, AudioNotFoundError, "Not a file"),
+        (tmp_path / ("x" * 300), AudioNotFoundError, "File name too long"),
         (tmp_path / "empty.wav", AudioEmptyError, "0 bytes"),
         (tmp_path / "text.mp3", AudioDecodeError, "cannot be read as audio"),
         (tmp_path / "noise.bin", AudioDecodeError, "cannot be read as audio"),
@@ -199,6 +200,33 @@ def test_a_hanging_decoder_is_stopped(
     fake_ffmpeg(tmp_path, monkeypatch, "exec sleep 60")
     with pytest.raises(DecoderTimeoutError, match="longer than 0 s"):
         decode(wav(), AudioConfig(decode_timeout_s=0.1))
+
+
+@pytest.mark.parametrize("ending", ["kill -9 $$", "exit 255"])
+def test_a_decoder_that_is_stopped_gives_no_shorter_recording(
+    tmp_path: Path, wav: Wav, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    fake_ffmpeg(tmp_path, monkeypatch, f"head -c 64000 /dev/urandom; {ending}")
+    with pytest.raises(AudioDecodeError, match="stopped before the end"):
+        decode(wav(), CONFIG)
+
+
+def test_a_picture_that_lasts_longer_is_not_a_truncation(wav: Wav, convert: Convert) -> None:
+    picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=9", "-c:v", "mpeg4"]
+    assert decode(convert(wav(2.0), "video.mp4", *picture, "-c:a", "aac"), CONFIG).notices == ()
+
+
+def test_names_and_tags_are_not_taken_for_the_words_of_ffmpeg(wav: Wav, convert: Convert) -> None:
+    tag = convert(wav(2.0), "tag.flac", "-metadata", "title=Duration: 99:00:00.00")
+    assert decode(tag, CONFIG).notices == ()
+    name = "  Duration: 99:00:00.00, matches no streams, moov atom not found.wav"
+    assert decode(wav(2.0, name), CONFIG).notices == ()
+
+
+def test_a_name_that_is_not_utf8(wav: Wav, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xd6\xd0.wav"))
+    wav(1.0).rename(odd)
+    assert decode(odd, CONFIG).info.file == "\ufffd\ufffd.wav"
 
 
 def test_cancelling_stops_the_decoder(

@@ -70,6 +70,27 @@ def test_one_bad_file_does_not_stop_the_others(
     assert good["emotion"] in good["scores"]
 
 
+def test_an_unexpected_failure_does_not_stop_the_others_either(
+    recognize: Callable[..., int],
+    wav: Wav,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from emotion.recognizer import Recognizer
+
+    decode = Recognizer.decode
+
+    def broken(self: Recognizer, path: Path, **options: Any) -> Any:
+        if path.name == "bad.wav":
+            raise ZeroDivisionError("surprise")
+        return decode(self, path, **options)
+
+    monkeypatch.setattr(Recognizer, "decode", broken)
+    assert recognize("--json", wav(1.0, "bad.wav"), wav(1.0, "good.wav")) == 1
+    bad, good = records(capsys.readouterr().out)
+    assert bad["error"]["message"] == "ZeroDivisionError: surprise" and "emotion" in good
+
+
 def test_the_table_for_people(
     recognize: Callable[..., int], wav: Wav, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,7 +99,7 @@ def test_the_table_for_people(
     assert "愤怒" in captured.out and "Surprised" in captured.out
     assert "! Only 0.50 s of audio" in captured.out
     assert "outputs_" in captured.out
-    assert "error: " in captured.err and "no such file" in captured.err
+    assert "error: " in captured.err and "No such file" in captured.err
 
 
 def test_the_fallback_is_announced(
@@ -126,7 +147,9 @@ def test_download_prints_the_folder_or_says_why_not(
         (["recognize", "--model", "no_such_model", "x.wav"], 3, "neither a known model"),
         (["recognize", "--device", "gpu", "x.wav"], 2, "device is 'gpu'"),
         (["recognize", "--max-duration", "-1", "x.wav"], 2, "max-duration is -1.0"),
+        (["recognize", "--max-upload", "nan", "x.wav"], 2, "max-upload is nan"),
         (["serve", "--port", "99999"], 2, "port is 99999"),
+        (["serve", "--host", "203.0.113.1"], 1, "cannot listen at 203.0.113.1:7860"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(

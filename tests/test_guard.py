@@ -44,6 +44,7 @@ def call(path: str, *, kind: str = "http", body: tuple[bytes, ...] = (b"<head></
         "/gradio_api/file=http://example.org/x",
         "/gradio_api/file=https:/example.org/x",
         "/gradio_api/file=%68ttp%3A//example.org",
+        "/gradio_api/file/https://example.org/x",
         "/gradio_api/proxy=https://example.org",
         "/gradio_api/process_recording",
         "/monitoring/summary",
@@ -55,7 +56,9 @@ def test_routes_that_reach_outside_are_refused(path: str) -> None:
     assert b"Not allowed" in body and b"content-security-policy" in headers
 
 
-@pytest.mark.parametrize("path", ["/", "/gradio_api/file=/tmp/x.wav", "/gradio_api/upload"])
+@pytest.mark.parametrize(
+    "path", ["/", "/gradio_api/file=/tmp/monitoring_x.wav", "/gradio_api/upload"]
+)
 def test_other_routes_pass(path: str) -> None:
     assert not is_denied(path)
     assert call(path)[0] == 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emotion import lifecycle
+from emotion import engine, lifecycle
 from emotion.config import Config, EngineConfig
 from emotion.engine import Engine
 from emotion.errors import (
@@ -17,6 +17,7 @@ from emotion.errors import (
     CheckpointError,
     DownloadError,
     ModelError,
+    ModelMissingError,
     ModelUnknownError,
 )
 from emotion.lifecycle import ModelService, Status, open_model
@@ -148,6 +149,43 @@ def test_a_failed_download_leaves_the_embedded_model_with_the_reason(
     assert service.recognizer().model.name == EMBEDDED
     assert isinstance(service.status.fallback, DownloadError)
     assert "disk full" in (service.recognizer().model.fallback_reason or "")
+
+
+def test_a_missing_embedded_model_does_not_keep_the_default_away(
+    hub: Hub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = hub.fetch
+
+    def without(name: str, *args: Any) -> Path:
+        if name == EMBEDDED:
+            raise ModelMissingError(name=name, folder="x", reason="gone")
+        return fetch(name, *args)
+
+    monkeypatch.setattr(lifecycle, "fetch", without)
+    hub.go.set()
+    assert start(CONFIG).recognizer().model.name == DEFAULT
+    hub.error = DownloadError(name=DEFAULT, reason="no route")
+    with pytest.raises(ModelError, match=r"no route.*gone"):
+        start(CONFIG).recognizer()
+    with pytest.raises(ModelError, match=r"no route.*gone"):
+        open_model(CONFIG)
+
+
+def test_no_memory_on_the_device_falls_back(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.local = hub.tiny
+    load = engine.load_checkpoint
+    calls: list[Path] = []
+
+    def full_once(folder: Path) -> Any:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise RuntimeError("CUDA out of memory")
+        return load(folder)
+
+    monkeypatch.setattr(engine, "load_checkpoint", full_once)
+    recognizer = open_model(CONFIG)
+    assert recognizer.model.name == EMBEDDED
+    assert "CUDA out of memory" in (recognizer.model.fallback_reason or "")
 
 
 def test_a_click_waits_while_the_model_is_only_loading(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import threading
@@ -72,6 +74,15 @@ def test_a_kill_leaves_no_run_and_the_next_run_cleans_up(tmp_path: Path) -> None
     assert killed.returncode == -9
     assert not list(tmp_path.glob("outputs_*"))
     assert len(list(tmp_path.glob(".partial-*"))) == 1
+    with RunFolder(tmp_path, NOW) as run:
+        run.write_json({})
+        run.commit()
+    assert os.listdir(tmp_path) == ["outputs_20260102_030405"]
+
+
+def test_a_folder_with_an_odd_name_does_no_harm(tmp_path: Path) -> None:
+    node = re.sub(r"\W", "", platform.node())
+    (tmp_path / f".partial-{node}-{10**30}-x").mkdir()
     with RunFolder(tmp_path, NOW) as run:
         run.write_json({})
         run.commit()

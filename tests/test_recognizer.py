@@ -126,3 +126,12 @@ def test_load_from_python(tiny_checkpoint: Path) -> None:
     recognizer = Recognizer.load(str(tiny_checkpoint), device="cpu", offline=True)
     assert recognizer.model.name == tiny_checkpoint.name
     assert recognizer.model.fallback_reason is None
+
+
+def test_load_from_python_minds_the_environment(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTION_MODEL", str(tiny_checkpoint))
+    monkeypatch.setenv("EMOTION_PRECISION", "bf16")
+    model = Recognizer.load(device="cpu").model
+    assert (model.name, model.precision) == (tiny_checkpoint.name, "bf16")

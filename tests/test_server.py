@@ -84,11 +84,22 @@ def test_no_file_of_the_machine_can_be_read(address: str, target: str) -> None:
     assert httpx.get(f"{address}/gradio_api/file={target}").status_code in (403, 404)
 
 
-def test_an_address_is_not_fetched(address: str) -> None:
+def test_an_address_is_not_fetched(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradio import processing_utils
+
+    fetched: list[str] = []
+
+    async def fetch(url: str) -> Any:
+        fetched.append(url)
+        raise RuntimeError("fetched")
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_get", fetch)
     for url in ("http://127.0.0.1:9/x.wav", "https://example.org/x.wav"):
-        assert httpx.get(f"{address}/gradio_api/file={url}").status_code == 403
+        for route in ("file=", "file/", "proxy="):
+            assert httpx.get(f"{address}/gradio_api/{route}{url}").status_code == 403
         payload = {"path": url, "meta": {"_type": "gradio.FileData"}}
         assert "event: error" in events(address, "recognize", [payload, "utterance", False])
+    assert fetched == []
 
 
 def test_other_origins_are_not_allowed(address: str) -> None:
@@ -139,3 +150,8 @@ def test_before_the_page_is_built_a_short_one_waits(
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").status_code == 200
         gate.set()
+        deadline = time.monotonic() + 20
+        while client.get("/").status_code == 200:
+            assert time.monotonic() < deadline
+        assert "could not be started" in client.get("/").text
+        assert client.get("/readyz").status_code == 503

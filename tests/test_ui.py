@@ -26,7 +26,7 @@ from emotion.ui import views
 from emotion.ui.examples import load_examples, own_example
 from emotion.ui.files import HandOver
 from emotion.ui.language import BOOT_SCRIPT
-from emotion.ui.runs import Desk, Order, Progress, RefusedError
+from emotion.ui.runs import PROGRAM, Desk, Order, Progress, RefusedError
 from tests.fakes import FakeEngine, FakeService
 from tests.test_plots import result
 
@@ -160,6 +160,26 @@ class TestRuns:
         fake_engine.gate.set()
         assert run.outcome().folder != other.outcome().folder
         desk.begin("me", Order(wav())).outcome()
+
+    def test_programs_leave_places_to_visitors_and_closing_ends_all(
+        self, fake_recognizer: Recognizer, fake_engine: FakeEngine, wav: Callable[..., Path],
+        tmp_path: Path,
+    ) -> None:  # fmt: skip
+        service: Any = FakeService(fake_recognizer)
+        desk = Desk(service, tmp_path / "outputs", working=1, most=3, programs=1)
+        fake_engine.gate.clear()
+        runs = [desk.begin(PROGRAM + "a", Order(wav(65.0)))]
+        with pytest.raises(RefusedError):
+            desk.begin(PROGRAM + "b", Order(wav()))
+        runs.append(desk.begin("visitor", Order(wav())))
+        desk.close()
+        with pytest.raises(RefusedError):
+            desk.begin("late", Order(wav()))
+        fake_engine.gate.set()
+        for run in runs:
+            with pytest.raises(CancelledError):
+                run.outcome()
+        assert folders(desk) == []
 
     def test_too_many_are_refused(
         self, fake_recognizer: Recognizer, fake_engine: FakeEngine, wav: Callable[..., Path],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ class Page:
     Attributes:
         blocks: The page.
         options: Arguments of `gradio.mount_gradio_app` that belong to it.
+        close: Cancels what is under way; to be called when the server ends.
     """
 
     blocks: gr.Blocks
     options: dict[str, Any]
+    close: Callable[[], None]
 
 
 def build_page(
@@ -58,4 +61,4 @@ def build_page(
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
         build_tab(handlers, examples, lambda key: i18n(message_id(key)))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
-    return Page(blocks, options)
+    return Page(blocks, options, desk.close)

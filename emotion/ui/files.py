@@ -37,6 +37,7 @@ class HandOver:
 
 
 def _place(source: Path, target: Path) -> str:
+    source = source.resolve()  # a link to a symbolic link would lead nowhere
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links

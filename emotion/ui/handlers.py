@@ -21,7 +21,7 @@ from emotion.ui import views
 from emotion.ui.examples import Example, own_example
 from emotion.ui.files import HandOver
 from emotion.ui.language import language_of
-from emotion.ui.runs import Desk, Order, RefusedError
+from emotion.ui.runs import PROGRAM, Desk, Order, RefusedError
 from emotion.ui.texts import Lang, Pair, error_pairs, pair
 
 logger = logging.getLogger(__name__)
@@ -201,9 +201,9 @@ class Handlers:
         try:
             check_granularity(granularity)
             if not audio:
-                raise AudioNotFoundError(file="-")
+                raise AudioNotFoundError(file="-", reason="No audio was given")
             order = Order(Path(audio), granularity, extract_embedding)
-            run = self._desk.begin(secrets.token_hex(8), order)
+            run = self._desk.begin(PROGRAM + secrets.token_hex(8), order)
             for _ in run.follow():
                 pass
             finished = run.outcome()

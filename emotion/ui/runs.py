@@ -17,6 +17,7 @@ from emotion.recognizer import Hooks
 Stage = Literal["queued", "loading", "decoding", "analysing", "saving", "cancelling"]
 _BEAT_S = 1.0
 _PAUSE_S = 0.1
+PROGRAM = "program-"  # how the name of a visitor begins that is a program
 
 
 class RefusedError(Exception):
@@ -173,14 +174,23 @@ class Desk:
         outputs_dir: Where run folders are made.
         working: Runs that decode or infer at once; inference itself is serial in the engine.
         most: Runs that work or wait; one more is refused.
+        programs: How many of those may come from programs, so that visitors find a place too.
     """
 
     def __init__(
-        self, service: ModelService, outputs_dir: Path, *, working: int = 4, most: int = 24
+        self,
+        service: ModelService,
+        outputs_dir: Path,
+        *,
+        working: int = 4,
+        most: int = 24,
+        programs: int = 12,
     ) -> None:
         self.service = service
         self.outputs_dir = outputs_dir
         self._most = most
+        self._programs = programs
+        self._closed = False
         self._slots = threading.Semaphore(working)
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -199,7 +209,10 @@ class Desk:
         with self._lock:
             if visitor in self._runs:
                 raise RefusedError("running")
-            if len(self._runs) >= self._most:
+            program = visitor.startswith(PROGRAM)
+            others = sum(who.startswith(PROGRAM) for who in self._runs)
+            full = len(self._runs) >= self._most or (program and others >= self._programs)
+            if full or self._closed:
                 raise RefusedError("busy", count=len(self._runs))
             self._runs[visitor] = run
         run.begin()
@@ -221,6 +234,14 @@ class Desk:
             return False
         run.cancel()
         return True
+
+    def close(self) -> None:
+        """Cancels all runs and refuses new ones: the server is ending."""
+        with self._lock:
+            self._closed = True
+            runs = list(self._runs.values())
+        for run in runs:
+            run.cancel()
 
     def leave(self, run: Run) -> None:
         """Takes an ended run off the list."""

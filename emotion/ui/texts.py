@@ -167,7 +167,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     "error": ("{reason}", ""),
     "config_invalid": ("{option} 的值是 {value!r}，但应为 {expected}", ""),
     "audio_error": ("{reason}", ""),
-    "audio_not_found": ("{file}：没有这个文件", "请检查路径"),
+    "audio_not_found": ("{file}：无法打开（{reason}）", "请检查路径"),
     "audio_empty": ("{file}：文件是空的（0 字节）", "请重新导出或重新上传录音"),
     "audio_undecodable": (
         "{file}：无法作为音频读取（{reason}）",
@@ -229,6 +229,10 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "{path}：无法写入（{reason}）",
         "请检查文件夹权限和磁盘剩余空间",
     ),
+    "address_unusable": (
+        "无法在 {host}:{port} 监听（{reason}）",
+        "请用 --host 指定本机地址，用 --port 指定 1023 以上的端口",
+    ),
     "port_in_use": ("{host}：{port} 已被其他程序占用", "请用 --port 换一个端口"),
 }
 
@@ -262,6 +266,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "its index is missing: the file is incomplete": "缺少索引，文件不完整",
     "not an audio or video format that is accepted": "不是可接受的音频或视频格式",
     "invalid data: not audio, or damaged": "数据无效，不是音频或已损坏",
+    "FFmpeg was stopped before the end": "FFmpeg 提前终止",
     "FFmpeg finds no audio in it": "FFmpeg 在其中找不到音频",
     "it holds no samples": "其中没有采样数据",
     "offline": "离线模式",

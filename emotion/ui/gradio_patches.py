@@ -1,8 +1,9 @@
-"""Importing Gradio without the type stubs that it writes for editors.
+"""What Gradio does that this server must not: two changes, made before the page is built.
 
-At each import Gradio parses the sources of its components and writes ``.pyi`` files beside them,
-which takes about half of the time of ``import gradio`` and fails where it may not write. Nothing
-reads them at run time. This module must not import gradio.
+At each import Gradio parses the sources of its components and writes ``.pyi`` files beside them
+for editors, which takes about half of the time of ``import gradio`` and fails where it may not
+write. And it fetches an address that a visitor names in place of a file. This module must not
+import gradio before that is asked for.
 """
 
 from __future__ import annotations
@@ -47,3 +48,19 @@ def skip_stubs() -> None:
     """Makes the first import of Gradio in this process quicker; does nothing after it."""
     if _MODULE not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+
+
+def refuse_addresses() -> None:
+    """Keeps Gradio from fetching addresses for visitors: files come by upload only."""
+    from gradio import processing_utils
+    from gradio.exceptions import InvalidPathError
+
+    def refuse(url: str, cache_dir: str) -> str:
+        raise InvalidPathError(f"{url} is not fetched for {cache_dir}: files come by upload only")
+
+    async def refuse_async(url: str, cache_dir: str) -> str:
+        return refuse(url, cache_dir)
+
+    processing_utils.async_ssrf_protected_download = refuse_async
+    processing_utils.ssrf_protected_download = refuse
+    processing_utils.save_url_to_cache = refuse

@@ -17,7 +17,7 @@ def test_gradio_comes_without_writing_stubs_and_still_works() -> None:
     code = (
         "import builtins, os, sys\n"
         "os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'\n"
-        "from emotion.ui.quick_import import skip_stubs\n"
+        "from emotion.ui.gradio_patches import skip_stubs\n"
         "skip_stubs(); skip_stubs()\n"
         "finders = len(sys.meta_path)\n"
         "import gradio as gr\n"
