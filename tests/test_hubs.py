@@ -21,7 +21,8 @@ from tests.hub_server import FILES, HubServer, refused
 LARGE = MODELS["emotion2vec_plus_large"]
 CHUNK = 64 * 1024
 SIZE = len(FILES["model.pt"])
-QUICK = Limits(answer_s=0.3, stall_s=0.3)
+QUICK = Limits(answer_s=0.3, stall_s=0.3)  # for hubs that never answer
+PATIENT = Limits(answer_s=20.0, stall_s=20.0)
 EITHER = pytest.mark.parametrize("source", ["ms", "hf"])
 
 
@@ -35,11 +36,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 
 def listed(name: str, source: Hub = "ms") -> RemoteFile:
-    (file,) = (file for file in hubs.list_files(source, LARGE, QUICK) if file.name == name)
+    (file,) = (file for file in hubs.list_files(source, LARGE, PATIENT) if file.name == name)
     return file
 
 
-def get(path: Path, name: str = "model.pt", source: Hub = "ms", limits: Limits = QUICK) -> bytes:
+def get(path: Path, name: str = "model.pt", source: Hub = "ms", limits: Limits = PATIENT) -> bytes:
     hubs.download(listed(name, source), path, limits, lambda done_bytes: None)
     return path.read_bytes()
 
@@ -72,7 +73,7 @@ def test_endpoints_are_read_when_asked(
 
 @EITHER
 def test_the_list_has_sizes_and_hashes(server: HubServer, source: Hub) -> None:
-    files = hubs.list_files(source, LARGE, QUICK)
+    files = hubs.list_files(source, LARGE, PATIENT)
     assert [file.name for file in files] == list(LARGE.files)
     assert all(file.size_bytes == len(FILES[file.name]) for file in files)
     assert files[-1].sha256 == hashlib.sha256(FILES["model.pt"]).hexdigest()
@@ -83,7 +84,7 @@ def test_modelscopes_own_package_asks_the_same(server: HubServer, tmp_path: Path
 
     config = HubConfig(endpoint=f"http://{server.address}", config_dir=tmp_path, token="")
     theirs = HubApi(config=config).list_repo_files(str(LARGE.modelscope_id), "model")
-    ours = hubs.list_files("ms", LARGE, QUICK)
+    ours = hubs.list_files("ms", LARGE, PATIENT)
     assert {(file.path, file.size, file.sha256) for file in theirs} >= {
         (file.name, file.size_bytes, file.sha256) for file in ours
     }
@@ -94,7 +95,7 @@ def test_hugging_faces_own_package_builds_the_same_addresses(server: HubServer) 
     from huggingface_hub import hf_hub_url
 
     address = f"http://{server.address}"
-    for file in hubs.list_files("hf", LARGE, QUICK):
+    for file in hubs.list_files("hf", LARGE, PATIENT):
         repo = str(LARGE.huggingface_id)
         assert file.url == hf_hub_url(repo, file.name, revision="main", endpoint=address)
 
@@ -129,7 +130,7 @@ def test_answers_that_are_no_list(
 ) -> None:
     server.faults.listing = listing
     with pytest.raises(HubFailedError, match=expected):
-        hubs.list_files(source, LARGE, QUICK)
+        hubs.list_files(source, LARGE, PATIENT)
 
 
 @EITHER
@@ -145,7 +146,7 @@ def test_a_refused_connection(source: Hub, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MODELSCOPE_DOMAIN", refused())
     monkeypatch.setenv("HF_ENDPOINT", refused())
     with pytest.raises(HubFailedError, match="Connection refused"):
-        hubs.list_files(source, LARGE, QUICK)
+        hubs.list_files(source, LARGE, PATIENT)
 
 
 def test_a_silent_hub_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +194,7 @@ def test_an_answer_that_comes_too_late_is_closed(
 
     monkeypatch.setattr(requests, "get", late)
     with pytest.raises(HubFailedError, match="no answer"):
-        hubs.list_files("ms", LARGE, QUICK)
+        hubs.list_files("ms", LARGE, PATIENT)
     release.set()
     assert closed.wait(10)
 
@@ -205,14 +206,14 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
     with pytest.raises(HubFailedError, match=r"^Name or service not known$"):
-        hubs.list_files("hf", LARGE, QUICK)
+        hubs.list_files("hf", LARGE, PATIENT)
 
 
 @pytest.mark.parametrize("address", ["http://[", "https://", "ftp://mirror.example", "a b"])
 def test_an_address_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
     with pytest.raises(HubFailedError):
-        hubs.list_files("hf", LARGE, QUICK)
+        hubs.list_files("hf", LARGE, PATIENT)
 
 
 # Transfers.
@@ -323,6 +324,6 @@ def test_the_callback_tells_how_much_and_may_stop(server: HubServer, tmp_path: P
             raise CancelledError()
 
     with pytest.raises(CancelledError):
-        hubs.download(listed("model.pt"), tmp_path / "a", QUICK, advance)
+        hubs.download(listed("model.pt"), tmp_path / "a", PATIENT, advance)
     assert seen == [n * CHUNK for n in range(6)]
     assert (tmp_path / "a").stat().st_size == 5 * CHUNK

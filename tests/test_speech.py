@@ -13,6 +13,7 @@ import soundfile
 
 from emotion.audio import ffmpeg_path
 from emotion.cli import main
+from emotion.recognizer import Recognizer
 
 FORMATS: dict[str, list[str]] = {
     "wav": [],
@@ -27,30 +28,36 @@ FORMATS: dict[str, list[str]] = {
     "aiff": [],
     "mp4": ["-f", "lavfi", "-i", "color=s=32x32:d=9", "-c:v", "mpeg4", "-c:a", "aac", "-shortest"],
 }
-NARROW_BAND = "8k.wav"  # loses what lies above 4 kHz: need not agree
+SURE = 0.6
+NARROW_BAND = "8k.wav"  # lacks what lies above 4 kHz: need not agree
 
 
-@pytest.fixture(scope="module")
-def clips(speech: Path) -> dict[str, Path]:
-    """One clip of each corpus, chosen by its place in the manifest."""
+def sure_clip(speech: Path, corpus: str, mini: Path) -> Path:
+    """The first clip of a corpus of whose emotion the model is sure.
+
+    Where two emotions are all but equal, a codec's noise decides, and that says nothing of the
+    decoding.
+    """
+    recognizer = Recognizer.load(str(mini), device="cpu", precision="fp32")
     with (speech / "manifest.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {row["corpus"]: speech / row["path"] for row in rows if row["label"] == "angry"}
+        rows = [row for row in csv.DictReader(file) if row["corpus"] == corpus]
+    paths = (speech / row["path"] for row in rows)
+    return next(path for path in paths if recognizer.recognize(path).result.confidence > SURE)
 
 
 @pytest.mark.parametrize("corpus", ["ravdess", "nemo", "emodb"])
 def test_ten_formats_of_a_clip_agree(
-    clips: dict[str, Path],
+    speech: Path,
     corpus: str,
     mini_checkpoint: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     encode: Callable[[Path, Path, list[str]], None],
 ) -> None:
-    files = []
+    clip, files = sure_clip(speech, corpus, mini_checkpoint), []
     for name, options in FORMATS.items():
         files.append(tmp_path / f"clip.{name}")
-        encode(clips[corpus], files[-1], options)
+        encode(clip, files[-1], options)
     options = ["--model", str(mini_checkpoint), "--device", "cpu", "--precision", "fp32"]
     output = ["--json", "--output-dir", str(tmp_path / "outputs")]
     assert main(["recognize", *options, *output, *map(str, files)]) == 0

@@ -1,6 +1,6 @@
 """Takes the pictures of the page for the README: a frame-mode result, in both languages.
 
-    python tools/make_screenshots.py --model models/emotion2vec_mini --audio examples/en_plain.flac
+    python tools/make_screenshots.py --model emotion2vec_mini --audio examples/en_plain.flac
 
 Needs Chromium and Playwright (requirements-dev.txt) and Pillow, which comes with Gradio. The
 server runs in this process on a free port; nothing but the pictures is left.
@@ -95,7 +95,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description="Takes the pictures of the page.")
-    parser.add_argument("--model", default=str(PROJECT_DIR / "models" / "emotion2vec_mini"))
+    parser.add_argument("--model", default="emotion2vec_mini")
     parser.add_argument("--audio", type=Path, default=PROJECT_DIR / "examples" / "en_plain.flac")
     parser.add_argument("--out", type=Path, default=PROJECT_DIR / "docs")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
