@@ -194,7 +194,7 @@ def test_an_answer_that_comes_too_late_is_closed(
 
     monkeypatch.setattr(requests, "get", late)
     with pytest.raises(HubFailedError, match="no answer"):
-        hubs.list_files("ms", LARGE, PATIENT)
+        hubs.list_files("ms", LARGE, QUICK)
     release.set()
     assert closed.wait(10)
 
