@@ -40,7 +40,7 @@ from emotion.errors import (
     DecoderMissingError,
     DecoderTimeoutError,
 )
-from emotion.schema import AudioInfo, Notice
+from emotion.schema import AudioInfo, Notice, readable
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def decode(
         CancelledError: ``cancelled`` said so.
     """
     started = time.perf_counter()
-    name = _readable(path.name)
+    name = readable(path.name)
     size = _check_file(path, config)
     raw, log = _run_ffmpeg(path, config, cancelled)
     samples = np.frombuffer(raw, dtype="<f4", count=len(raw) // 4)
@@ -141,26 +141,21 @@ def decode(
     return Recording(samples, info, notices, time.perf_counter() - started)
 
 
-def _readable(name: str | Path) -> str:
-    """A name without what cannot be written as UTF-8 (names may be any bytes)."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
 def _check_file(path: Path, config: AudioConfig) -> int:
     try:
         status = path.stat()
     except OSError as e:
-        raise AudioNotFoundError(file=_readable(path), reason=e.strerror or str(e)) from e
+        raise AudioNotFoundError(file=readable(path), reason=e.strerror or str(e)) from e
     if not stat.S_ISREG(status.st_mode):
-        raise AudioNotFoundError(file=_readable(path), reason="Not a file")
+        raise AudioNotFoundError(file=readable(path), reason="Not a file")
     if not os.access(path, os.R_OK):
-        raise AudioNotFoundError(file=_readable(path), reason="Permission denied")
+        raise AudioNotFoundError(file=readable(path), reason="Permission denied")
     size = status.st_size
     if size == 0:
-        raise AudioEmptyError(file=_readable(path.name))
+        raise AudioEmptyError(file=readable(path.name))
     if size > config.max_upload_bytes:
         raise AudioTooLargeError(
-            file=_readable(path.name), size_mb=size / 1e6, maximum_mb=config.max_upload_bytes / 1e6
+            file=readable(path.name), size_mb=size / 1e6, maximum_mb=config.max_upload_bytes / 1e6
         )
     return size
 
@@ -185,7 +180,7 @@ def _command(path: Path, config: AudioConfig) -> list[str]:
 def _run_ffmpeg(
     path: Path, config: AudioConfig, cancelled: Callable[[], bool]
 ) -> tuple[bytearray, str]:
-    name = _readable(path.name)
+    name = readable(path.name)
     raw = bytearray()
     timed_out = threading.Event()
     with tempfile.TemporaryFile() as log:
@@ -218,7 +213,7 @@ def _run_ffmpeg(
             process.stdout.close()
         log.seek(0)
         text = log.read(_LOG_BYTES).decode("utf-8", "replace")
-    text = text.replace(_readable(path.resolve()), "")  # nothing in a name is FFmpeg's word
+    text = text.replace(readable(path.resolve()), "")  # nothing in a name is FFmpeg's word
     if timed_out.is_set():
         raise DecoderTimeoutError(file=name, timeout_s=config.decode_timeout_s)
     _check_exit(code, text, name, len(raw))

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from emotion.errors import CheckpointError
-from emotion.labels import LABELS, parse_token
+from emotion.labels import parse_token
 from emotion.model import Emotion2vec, ModelConfig
 
 logger = logging.getLogger(__name__)
@@ -316,8 +316,3 @@ def _write_converted(folder: Path, state: dict[str, Tensor]) -> None:
     finally:  # also when interrupted; it has its final name otherwise
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-
-
-def missing_labels(tokens: tuple[str | None, ...]) -> tuple[str, ...]:
-    """Labels that the checkpoint cannot score; their score is 0."""
-    return tuple(label for label in LABELS if label not in tokens)

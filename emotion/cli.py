@@ -25,7 +25,6 @@ from emotion.config import SAMPLE_RATE_HZ, Config, Granularity, Hub, Precision, 
 from emotion.errors import (
     AddressError,
     AudioError,
-    AudioNotFoundError,
     BusyError,
     CancelledError,
     ConfigError,
@@ -36,6 +35,7 @@ from emotion.errors import (
     PortInUseError,
 )
 from emotion.labels import BY_ID
+from emotion.schema import readable
 
 if TYPE_CHECKING:
     from emotion.job import Finished
@@ -226,20 +226,15 @@ def _ahead(
         yield begun.popleft()
 
 
-def _readable(path: Path) -> str:
-    """A path without what cannot be written as UTF-8 (names may be any bytes)."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
 def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
     result = finished.recognition.result
     if as_json:
-        folder = _readable(finished.folder)
-        record = {"file": _readable(path), "output_dir": folder, **result.to_dict()}
+        folder = readable(finished.folder)
+        record = {"file": readable(path), "output_dir": folder, **result.to_dict()}
         print(json.dumps(record, ensure_ascii=False), flush=True)
         return
     best = BY_ID[result.emotion]
-    print(f"{_readable(path)}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
+    print(f"{readable(path)}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
     for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
@@ -253,9 +248,9 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
 
 def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
     if as_json:
-        record = {"file": _readable(path), "error": error.to_dict()}
+        record = {"file": readable(path), "error": error.to_dict()}
         print(json.dumps(record, ensure_ascii=False), flush=True)
-    if not as_json or isinstance(error, AudioNotFoundError):
+    else:
         print(f"error: {error}", file=sys.stderr)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA_VERSION = 1
 SECONDARY_THRESHOLD = 0.03
+
+
+def readable(name: str | os.PathLike[str]) -> str:
+    """A path or name without what cannot be written as UTF-8 (names may be any bytes)."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,8 @@ import yaml
 from torch import Tensor
 
 from emotion.model import Emotion2vec, ModelConfig
+from tools.make_checkpoint import TOKENS
 
-# Rows of the head in `emotion.labels.LABELS`' order, under FunASR's names.
-TOKENS = (
-    "生气/angry",
-    "厌恶/disgusted",
-    "恐惧/fearful",
-    "开心/happy",
-    "中立/neutral",
-    "其他/other",
-    "难过/sad",
-    "吃惊/surprised",
-    "<unk>",
-)
 _AUDIO = "d2v_model.modality_encoders.AUDIO."
 _NAMES: tuple[tuple[str, str], ...] = (
     (r"^(extra_tokens|alibi_scale)$", _AUDIO + r"\1"),
