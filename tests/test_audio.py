@@ -82,6 +82,32 @@ def test_pcm16_at_16_khz_is_bit_exact(wav: Wav) -> None:
     assert (recording.info.sample_rate_hz, recording.info.channels) == (16000, 1)
 
 
+def test_plain_wav_is_read_as_ffmpeg_reads_it_but_without_it(
+    wav: Wav, convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wav(0.8)
+    tagged = convert(path, "tagged.wav", "-c:a", "copy", "-metadata", "title=a title")
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "_run_ffmpeg", None)
+        ours = [decode(p, CONFIG) for p in (path, tagged)]
+    monkeypatch.setattr(audio, "_read_plain_wav", lambda *_: None)
+    for recording, p in zip(ours, (path, tagged), strict=True):
+        theirs = decode(p, CONFIG)
+        np.testing.assert_array_equal(recording.samples, theirs.samples)
+        assert (recording.info, recording.notices) == (theirs.info, theirs.notices)
+
+
+def test_damaged_plain_wav_is_left_to_ffmpeg(wav: Wav) -> None:
+    whole = wav(1.0).read_bytes()
+    config = AudioConfig(max_duration_s=0.5)
+    path = wav(1.0, "other.wav")
+    assert audio._read_plain_wav(path, CONFIG) is not None
+    assert audio._read_plain_wav(path, config) is None  # too long
+    for damaged in (whole[:-500], whole[:44], whole[:20], b"RIFF", whole[44:]):
+        path.write_bytes(damaged)
+        assert audio._read_plain_wav(path, CONFIG) is None
+
+
 def test_the_audio_of_a_video(wav: Wav, convert: Convert) -> None:
     picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=2", "-c:v", "mpeg4", "-shortest"]
     video = convert(wav(2.0), "video.mp4", *picture, "-c:a", "aac")
@@ -107,7 +133,7 @@ def test_amr_of_a_telephone(tmp_path: Path) -> None:
 
 
 def test_strange_names(wav: Wav) -> None:
-    for name in ("-i.wav", "a b'c\"d%03d.wav", "录音：愤怒.wav", "http:x.wav"):
+    for name in ("-i.flac", "a b'c\"d%03d.flac", "录音：愤怒.flac", "http:x.flac", "-i.wav"):
         assert decode(wav(1.0, name), CONFIG).info.file == name
 
 
@@ -199,7 +225,7 @@ def test_a_hanging_decoder_is_stopped(
 ) -> None:
     fake_ffmpeg(tmp_path, monkeypatch, "exec sleep 60")
     with pytest.raises(DecoderTimeoutError, match="longer than 0 s"):
-        decode(wav(), AudioConfig(decode_timeout_s=0.1))
+        decode(wav(name="clip.flac"), AudioConfig(decode_timeout_s=0.1))
 
 
 @pytest.mark.parametrize("ending", ["kill -9 $$", "exit 255"])
@@ -208,7 +234,7 @@ def test_a_decoder_that_is_stopped_gives_no_shorter_recording(
 ) -> None:
     fake_ffmpeg(tmp_path, monkeypatch, f"head -c 64000 /dev/urandom; {ending}")
     with pytest.raises(AudioDecodeError, match="stopped before the end"):
-        decode(wav(), CONFIG)
+        decode(wav(name="clip.flac"), CONFIG)
 
 
 def test_a_picture_that_lasts_longer_is_not_a_truncation(wav: Wav, convert: Convert) -> None:
@@ -219,14 +245,14 @@ def test_a_picture_that_lasts_longer_is_not_a_truncation(wav: Wav, convert: Conv
 def test_names_and_tags_are_not_taken_for_the_words_of_ffmpeg(wav: Wav, convert: Convert) -> None:
     tag = convert(wav(2.0), "tag.flac", "-metadata", "title=Duration: 99:00:00.00")
     assert decode(tag, CONFIG).notices == ()
-    name = "  Duration: 99:00:00.00, matches no streams, moov atom not found.wav"
+    name = "  Duration: 99:00:00.00, matches no streams, moov atom not found.flac"
     assert decode(wav(2.0, name), CONFIG).notices == ()
 
 
 def test_a_name_that_is_not_utf8(wav: Wav, tmp_path: Path) -> None:
-    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xd6\xd0.wav"))
-    wav(1.0).rename(odd)
-    assert decode(odd, CONFIG).info.file == "\ufffd\ufffd.wav"
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xd6\xd0.flac"))
+    wav(1.0, "clip.flac").rename(odd)
+    assert decode(odd, CONFIG).info.file == "\ufffd\ufffd.flac"
 
 
 def test_cancelling_stops_the_decoder(
@@ -234,7 +260,7 @@ def test_cancelling_stops_the_decoder(
 ) -> None:
     fake_ffmpeg(tmp_path, monkeypatch, "exec cat /dev/zero")
     with pytest.raises(CancelledError):
-        decode(wav(), CONFIG, cancelled=lambda: True)
+        decode(wav(name="clip.flac"), CONFIG, cancelled=lambda: True)
 
 
 def test_without_ffmpeg_the_bundled_one_is_used(monkeypatch: pytest.MonkeyPatch, wav: Wav) -> None:

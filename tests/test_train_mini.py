@@ -18,10 +18,19 @@ from emotion.checkpoint import load_checkpoint
 from emotion.labels import LABELS, parse_token
 from emotion.model import ConvLayer, Emotion2vec
 from tools.mini import evaluate
-from tools.mini.augment import augment, change_tempo, change_voice, move_formants, random_gains
+from tools.mini.bands import (
+    BANDS,
+    BandPool,
+    analyse,
+    augment,
+    band_filters,
+    band_frequencies,
+    power,
+    random_gains,
+    to_phases,
+)
 from tools.mini.data import (
     Clip,
-    ClipPool,
     assign_folds,
     read_audio,
     read_manifest,
@@ -30,8 +39,9 @@ from tools.mini.data import (
 )
 from tools.mini.evaluate import Predictions
 from tools.mini.export import TOKENS, export, funasr_name
-from tools.mini.network import channel_dropout, mel_filters, mini_config, start_from_mel
-from tools.mini.training import SHORT_SAMPLES, Batches, Recipe, Trainer, loss_of
+from tools.mini.network import BandNetwork, at_fifty_hz, channel_dropout, mini_config, start
+from tools.mini.training import SHORT_FRAMES, Batches, Recipe, Trainer, loss_of
+from tools.mini.voices import all_voices, change_tempo, change_voice, move_formants
 from tools.train_mini import main
 
 RATE_HZ = 16_000
@@ -144,43 +154,67 @@ def test_speech_span_finds_the_loud_part() -> None:
     assert speech_span(np.ones(100, np.int16)) == (0, 100)
 
 
-def test_crops_are_within_the_speech_or_around_it() -> None:
-    quiet = np.zeros(8000, np.int16)
-    pool = ClipPool([tone(300, 2.0), np.concatenate([quiet, tone(300, 0.5), quiet])])
-    g = torch.Generator().manual_seed(0)
-    rows = torch.tensor([0, 1] * 10)
-    crops = pool.crops(rows, RATE_HZ, torch.ones(20), g)
-    power = crops.square().sum(1) / 3.2e7
-    torch.testing.assert_close(power[0::2], torch.full((10,), 16_000.0), rtol=0.02, atol=0.0)
-    torch.testing.assert_close(power[1::2], torch.full((10,), 8_000.0), rtol=0.02, atol=0.0)
+# -- bands --------------------------------------------------------------------------------------
 
 
-def test_speed_raises_the_pitch() -> None:
-    pool = ClipPool([tone(400, 2.0)])
+def test_crops_are_within_a_recording_or_around_it() -> None:
+    pool = BandPool([tone(300, 2.0), tone(300, 0.5)])
     g = torch.Generator().manual_seed(0)
-    crop = pool.crops(torch.tensor([0]), RATE_HZ, torch.tensor([1.25]), g)[0]
-    assert int(torch.fft.rfft(crop).abs().argmax()) == pytest.approx(500, abs=1)
+    crops = pool.crops(torch.tensor([0, 1] * 10), 100, g)
+    filled = crops.square().sum(-1) > 1.0  # (B, T)
+    assert bool(filled[0::2].all())
+    assert set(filled[1::2].sum(1).tolist()) == {int(pool.size[1])}
+    assert len({int(row.nonzero()[0]) for row in filled[1::2]}) > 3  # in various places
+
+
+def test_a_recording_shorter_than_a_frame_is_padded() -> None:
+    assert BandPool([tone(300, 0.01)]).size.tolist() == [1]
+
+
+def test_bands_respond_to_their_frequency() -> None:
+    filters, hz = band_filters(), band_frequencies()
+    torch.testing.assert_close(filters.norm(dim=1), torch.ones(2 * BANDS))
+    for band in (10, 25, 40):
+        found = analyse(tone(float(hz[band])), filters).float().square().sum(0)
+        assert abs(int(found.reshape(2, BANDS).sum(0).argmax()) - band) <= 1
+
+
+def test_three_phases_cancel_and_keep_the_power() -> None:
+    bands = torch.randn(50, 2 * BANDS)
+    phases = to_phases(bands).reshape(50, 3, BANDS)
+    torch.testing.assert_close(phases.sum(1), torch.zeros(50, BANDS), atol=1e-5, rtol=0.0)
+    expected = 1.5 * bands.square().reshape(50, 2, BANDS).sum(1)
+    torch.testing.assert_close(phases.square().sum(1), expected)
+
+
+def test_power_of_white_noise_is_its_variance() -> None:
+    noise = (np.random.default_rng(0).normal(0, 3000, 5 * RATE_HZ)).astype(np.int16)
+    found = power(analyse(noise, band_filters()).float()[None])
+    assert float(found) == pytest.approx(1.0, rel=0.05)
 
 
 # -- augmentation -------------------------------------------------------------------------------
 
 
-def test_augmentation_keeps_shape_and_is_finite() -> None:
-    waveforms = torch.randn(6, 12_345)
-    waveforms[0] = 0.0
-    out = augment(waveforms, torch.Generator().manual_seed(1))
-    again = augment(waveforms, torch.Generator().manual_seed(1))
-    assert out.shape == waveforms.shape
+def test_augmentation_changes_every_crop_and_keeps_its_level() -> None:
+    bands = torch.randn(40, 120, 2 * BANDS)
+    bands[0] = 0.0
+    out = augment(bands, torch.Generator().manual_seed(1))
+    assert torch.equal(out, augment(bands, torch.Generator().manual_seed(1)))
+    assert out.shape == bands.shape
     assert torch.isfinite(out).all()
-    assert torch.equal(out, again)
-    torch.testing.assert_close(out[1:].square().mean(1), torch.ones(5))
-    assert not torch.allclose(out[1], waveforms[1], atol=0.1)
+    level_db = 10 * torch.log10(power(out[1:]).flatten())
+    assert -6.0 < float(level_db.min()) < float(level_db.max()) < 3.1
+    silent = (out == 0).flatten(1).float().mean(1)
+    assert int((silent > 0).sum()) > 35
+    assert float(silent.max()) < 0.6
 
 
-def test_gains_are_positive() -> None:
-    gains = random_gains(50, 700, torch.Generator().manual_seed(0))
-    assert gains.shape == (50, 700)
-    assert bool((gains > 0).all() & torch.isfinite(gains).all())
+def test_gains_are_positive_and_differ() -> None:
+    gains = random_gains(50, torch.Generator().manual_seed(0))
+    assert gains.shape == (50, BANDS)
+    assert bool((gains > 0).all())
+    assert float(gains.log().std(0).min()) > 0.2
 
 
 def test_tempo_changes_length_not_pitch() -> None:
@@ -208,46 +242,90 @@ def test_formants_move_and_pitch_stays() -> None:
     np.testing.assert_allclose(move_formants(voice, 1.0), voice, atol=2.0)
 
 
-def test_changed_voice_is_int16() -> None:
-    changed = change_voice(tone(200.0), 0.9, 1.1)
+def test_faster_voice_is_higher_and_shorter() -> None:
+    changed = change_voice(tone(200.0, 2.0), 1.0, 1.1, 1.2)
     assert changed.dtype == np.int16
-    assert len(changed) / RATE_HZ == pytest.approx(1 / 1.1, abs=0.03)
+    assert len(changed) / RATE_HZ == pytest.approx(2 / 1.1 / 1.2, abs=0.03)
+    peak = np.abs(np.fft.rfft(changed)).argmax() * RATE_HZ / len(changed)
+    assert peak == pytest.approx(240, abs=2)
+
+
+def test_voices_are_made_once_and_again_for_other_clips(manifest: Path, tmp_path: Path) -> None:
+    clips = read_manifest(manifest)[:3]
+    made = all_voices(clips, 2, tmp_path, processes=1)
+    assert np.array_equal(made[0][1], read_audio(clips[1].path))  # loud from end to end
+    assert len(made[1][1]) != len(made[0][1])
+    written = (tmp_path / "voice1.npz").stat().st_mtime_ns
+    kept = all_voices(clips, 2, tmp_path, processes=1)
+    assert (tmp_path / "voice1.npz").stat().st_mtime_ns == written
+    for a, b in zip(made[1], kept[1], strict=True):
+        assert np.array_equal(a, b)
+    assert len(all_voices(clips[:2], 2, tmp_path, processes=1)[1]) == 2
 
 
 # -- network ------------------------------------------------------------------------------------
 
 
-def test_mini_has_fifty_frames_a_second_and_fits() -> None:
-    config = mini_config()
-    assert config.hop_samples == 320
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in Emotion2vec(config).parameters())
-    assert parameters * 4 <= 8e6
+@pytest.fixture
+def band_network() -> BandNetwork:
+    torch.manual_seed(0)
+    network = BandNetwork(mini_config())
+    start(network, torch.linspace(2.0, 0.2, BANDS))
+    return cast(BandNetwork, network.eval())
 
 
-def test_mel_filters_respond_to_their_band() -> None:
-    bands = 48
-    filters = mel_filters(bands, 400)[:, 0]
-    assert filters.shape == (3 * bands, 400)
-    phases = filters.reshape(3, bands, 400)
-    assert float(phases.sum(0).abs().max()) < 0.03  # three phases nearly cancel
-    centres = 700 * (10 ** (torch.linspace(94.3, 2786.0, bands) / 2595) - 1)
-    for band in (10, 25, 40):
-        time_s = torch.arange(400) / RATE_HZ
-        sine = torch.sin(2 * torch.pi * centres[band] * time_s + 0.7)
-        energy = (filters @ sine).square().reshape(3, bands).sum(0)
-        assert abs(int(energy.argmax()) - band) <= 1
+def test_shipped_network_has_fifty_frames_a_second_and_fits(band_network: BandNetwork) -> None:
+    network = at_fifty_hz(band_network)
+    assert network.config.hop_samples == 320
+    assert sum(p.numel() for p in network.parameters()) * 4 <= 8e6
 
 
-def test_start_makes_bands_equally_loud(model: Emotion2vec) -> None:
-    noise = torch.randn(8, RATE_HZ).cumsum(1)  # far louder in low bands
-    noise = noise - noise.mean(1, keepdim=True)
-    start_from_mel(model, noise)
-    first = cast(ConvLayer, model.convs[0])
-    frames = noise.unfold(1, first.weight.shape[2], first.stride)
-    level = (frames @ first.weight.detach()[:, 0].T).square().mean((0, 1)).sqrt()
-    loud = level.reshape(3, -1).mean(0)
-    assert float(loud.max() / loud.min()) < 1.1
+def test_bands_give_what_the_waveform_gives(band_network: BandNetwork) -> None:
+    audio = tone(220.0, 1.5) + np.random.default_rng(0).normal(0, 500, 24_000).astype(np.int16)
+    network = Emotion2vec(band_network.config).eval()
+    network.load_state_dict(band_network.state_dict())
+    with torch.no_grad():
+        ours = band_network(analyse(audio, band_filters()).float()[None])
+        theirs = network(torch.from_numpy(audio / np.float32(32768))[None])
+    torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0.0)  # float16 is kept
+    with pytest.raises(ValueError, match="padded"):
+        band_network(torch.zeros(1, 100, 2 * BANDS), torch.tensor([50]))
+
+
+def test_every_second_frame_sees_the_same_at_fifty_hz(band_network: BandNetwork) -> None:
+    slow = Emotion2vec(band_network.config).eval()
+    slow.load_state_dict(band_network.state_dict())
+    fast = at_fifty_hz(band_network)
+    x = torch.randn(2, RATE_HZ)
+    with torch.no_grad():
+        torch.testing.assert_close(fast.encode(x)[:, ::2], slow.encode(x), atol=1e-5, rtol=1e-4)
+        local, finer = slow.position(slow.encode(x), None), fast.position(fast.encode(x), None)
+        torch.testing.assert_close(finer[:, ::2], local, atol=1e-5, rtol=1e-4)
+    extra = slow.config.num_extra_tokens
+    frames = local.shape[1]
+    coarse = slow.attention_biases(frames, None, x.dtype)[0][..., extra:, extra:]
+    fine = fast.attention_biases(2 * frames, None, x.dtype)[0][..., 2 * extra :, 2 * extra :]
+    torch.testing.assert_close(fine[..., ::2, ::2], coarse)
+    assert torch.equal(fast.extra_tokens[:, :extra], slow.extra_tokens)
+    assert torch.equal(fast.extra_tokens[:, extra:], slow.extra_tokens)
+
+
+def test_start_makes_bands_equally_loud_and_keeps_quiet_frames_quiet() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, 8 * RATE_HZ).cumsum()  # far louder in low bands
+    noise -= np.convolve(noise, np.ones(400) / 400, "same")
+    noise *= 3000 / noise.std()
+    noise[: 4 * RATE_HZ] *= 0.03  # half of it 30 dB down
+    pool = BandPool([noise.astype(np.int16)])
+    network = BandNetwork(mini_config())
+    start(network, pool.loudness())
+    first = cast(ConvLayer, network.convs[0])
+    scale = first.weight.detach().norm(dim=(1, 2))
+    x = to_phases(pool.flat.float()) * scale
+    level = x.square().mean(0).reshape(3, BANDS).mean(0).sqrt()
+    assert float(level.max() / level.min()) < 1.1
+    y = first.norm(x).detach()[:, 3:]
+    quiet, loud = y[:300].std(), y[-300:].std()
+    assert float(quiet) < 0.2 * float(loud)
 
 
 def test_channel_dropout_only_in_training() -> None:
@@ -371,39 +449,52 @@ def test_prediction_does_not_depend_on_the_batch(
 
 # -- training -----------------------------------------------------------------------------------
 
-RECIPE = Recipe(epochs=1.0, batch=8, voices=1, warmup_steps=2)
+RECIPE = Recipe(epochs=1.0, batch=8, voices=2, warmup_steps=2)
 
 
-def test_batches_depend_on_seed_and_step_alone(
-    small: tuple[list[Clip], list[NDArray[np.int16]]],
-) -> None:
-    batches, again = Batches(*small, RECIPE), Batches(*small, RECIPE)
-    a, b, other = batches(5, 0.9), again(5, 0.9), batches(6, 0.9)
-    assert torch.equal(a.waveforms, b.waveforms)
+@pytest.fixture(scope="module")
+def batches() -> Batches:
+    clips = make_clips()
+    recordings = recordings_of(clips)
+    return Batches(clips, [recordings, recordings[::-1]], RECIPE)
+
+
+def test_batches_depend_on_seed_and_step_alone(batches: Batches) -> None:
+    a, b, other = batches(5, 0.9), batches(5, 0.9), batches(6, 0.9)
+    assert torch.equal(a.bands, b.bands)
+    assert torch.equal(a.targets, b.targets)
     assert not torch.equal(a.targets, other.targets)
+    torch.testing.assert_close(a.targets.sum(-1), torch.ones(2, 8))
     joined = int(RECIPE.joined * RECIPE.batch)
     assert joined > 0
     assert torch.equal(a.targets[0, joined:], a.targets[1, joined:])
-    assert torch.equal(a.targets.sum(-1), torch.ones(2, 8))
+    assert set(a.targets[:, :joined].unique().tolist()) == {0.0, 1.0}  # joined, not mixed
     early = batches(5, 0.1)
     assert torch.equal(early.targets[0], early.targets[1])
-    assert early.waveforms.shape[1] <= max(SHORT_SAMPLES)
+    assert early.bands.shape[1] <= max(SHORT_FRAMES)
 
 
-def test_loss_rewards_the_right_label(small: tuple[list[Clip], list[NDArray[np.int16]]]) -> None:
-    batch = Batches(*small, RECIPE)(0, 0.0)
+def test_mixed_targets_are_of_two_clips_the_louder_first(batches: Batches) -> None:
+    plain = Batches.__new__(Batches)
+    plain.__dict__.update(batches.__dict__, recipe=dataclasses.replace(RECIPE, mixup=0.0))
+    mixed, alone = batches(3, 0.1), plain(3, 0.1)
+    assert torch.equal(mixed.targets.argmax(-1), alone.targets.argmax(-1))
+    assert set(alone.targets.unique().tolist()) == {0.0, 1.0}
+    assert len(mixed.targets.unique()) > 3
+    louder = mixed.targets.max(-1).values
+    assert bool((louder >= 0.5).all())
+
+
+def test_loss_rewards_the_right_label(batches: Batches, band_network: BandNetwork) -> None:
+    batch = batches(0, 0.0)
     batch = dataclasses.replace(batch, targets=torch.eye(len(LABELS))[3].expand(2, 8, -1))
-    model = Emotion2vec(mini_config()).eval()
     with torch.no_grad():
-        before = loss_of(model, batch, RECIPE)
-        model.head.bias[3] += 2.0
-        assert loss_of(model, batch, RECIPE) < before
+        before = loss_of(band_network, batch, RECIPE)
+        band_network.head.bias[3] += 2.0
+        assert loss_of(band_network, batch, RECIPE) < before
 
 
-def test_resumed_run_is_the_same_run(
-    small: tuple[list[Clip], list[NDArray[np.int16]]], tmp_path: Path
-) -> None:
-    batches = Batches(*small, RECIPE)
+def test_resumed_run_is_the_same_run(batches: Batches, tmp_path: Path) -> None:
     straight = Trainer(batches, RECIPE)
     for step in range(4):
         straight.train_step(batches(step, 0.5))
@@ -429,7 +520,8 @@ def test_cross_validation_from_the_command_line(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = ["--manifest", str(manifest), "--out", str(tmp_path)]
-    assert main([*start, "--folds", "2", "--epochs", "0.1"]) == 0
+    voices = ["--voices", str(tmp_path / "voices")]
+    assert main([*start, "--folds", "2", "--epochs", "0.1", *voices]) == 0
     facts = [json.loads((tmp_path / f"fold{k}/run.json").read_text()) for k in range(2)]
     assert not set(facts[0]["held_out"]) & set(facts[1]["held_out"])
     assert load_checkpoint(tmp_path / "fold1", convert=False).tokens == LABELS
@@ -443,8 +535,7 @@ def test_cross_validation_from_the_command_line(
     [
         ["--all", "--folds", "2", "--epochs", "1"],
         ["--epochs", "1"],
-        ["--all"],
-        ["--all", "--epochs", "1", "--minutes", "1"],
+        ["--all", "--holdout-speakers", "aa0"],
     ],
 )
 def test_contradictions_are_refused(extra: list[str], tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 One model, with a fifth of each corpus's speakers held out and tested::
 
-    python -m tools.train_mini --manifest manifest.csv --out runs/one --folds 5 --fold 0 --epochs 40
+    python -m tools.train_mini --manifest manifest.csv --out runs/one --folds 5 --fold 0
 
 Cross-validation, one fold after the other, and the pooled report::
 
-    python -m tools.train_mini --manifest manifest.csv --out runs/cv --folds 5 --epochs 30
+    python -m tools.train_mini --manifest manifest.csv --out runs/cv --folds 5
     python -m tools.train_mini --report runs/cv
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from tools.mini.data import Clip, assign_folds, read_audio, read_manifest
 from tools.mini.evaluate import fit_temperature, load_predictions, predict, report
 from tools.mini.export import export
 from tools.mini.training import Batches, Recipe, Trainer
+from tools.mini.voices import all_voices
 
 logger = logging.getLogger("train_mini")
 
@@ -44,8 +46,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="train on all speakers, test nothing")
     parser.add_argument("--temperature", type=float, help="fold this one, not a fitted one")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, default=0.0)
-    parser.add_argument("--minutes", type=float, default=0.0, help="wall-clock, for each model")
+    parser.add_argument("--epochs", type=float, default=Recipe.epochs)
+    parser.add_argument("--voices", type=Path, default=Path("runs/voices"), help="made once, kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     parser.add_argument("--report", type=Path, help="pool the predictions under this folder")
@@ -55,8 +57,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error("--manifest and --out are needed")
         if (args.folds is not None) + bool(args.holdout_speakers) + args.all != 1:
             parser.error("choose one of --folds, --holdout-speakers and --all")
-        if bool(args.epochs) + bool(args.minutes) != 1:
-            parser.error("choose one of --epochs and --minutes")
     return args
 
 
@@ -87,24 +87,27 @@ def train_one(
 ) -> None:
     """Trains and exports one model to ``folder``, and tests it on the speakers held out."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs, minutes=args.minutes)
+    recipe = Recipe(seed=args.seed, epochs=args.epochs)
     seen = [clip for clip in clips if clip.speaker not in held_out]
     unseen = [clip for clip in clips if clip.speaker in held_out]
-    batches = Batches(seen, [read_audio(clip.path) for clip in seen], recipe)
-    trainer = Trainer(batches, recipe)
+    rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]
+    voices = all_voices(clips, recipe.voices, args.voices, os.cpu_count() or 1)
+    trainer = Trainer(Batches(seen, [[v[k] for k in rows] for v in voices], recipe), recipe)
+    del voices
     if args.resume and (folder / TRAINING).exists():
         trainer.load(folder / TRAINING)
     logger.info("%d clips to train on, held out: %s", len(seen), sorted(held_out))
     trainer.run(folder / TRAINING)
+    model = trainer.result()
     temperature = args.temperature or 1.0
     if unseen:
         recordings = [read_audio(clip.path) for clip in unseen]
-        predictions = predict(trainer.average, unseen, recordings)
+        predictions = predict(model, unseen, recordings)
         predictions.save(folder / PREDICTIONS)
         temperature = args.temperature or fit_temperature(predictions)
         (folder / "report.md").write_text(report(predictions), encoding="utf-8")
         sys.stdout.write(report(predictions))
-    export(trainer.average, folder, temperature)
+    export(model, folder, temperature)
     facts = {
         **asdict(recipe),
         "steps": trainer.step,

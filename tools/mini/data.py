@@ -1,7 +1,7 @@
-"""The corpora in memory, split by speaker, and balanced batches of crops of them.
+"""The corpora: their manifest, their audio, folds of speakers and balanced sampling.
 
 The manifest is a CSV file with the columns path (relative to the manifest), label, speaker and
-corpus. Audio is kept as int16 at 16 kHz in one flat array, about 115 MB an hour.
+corpus.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from emotion.labels import LABELS
 
@@ -102,51 +100,6 @@ def speech_span(audio: NDArray[np.int16], floor_db: float = 35.0) -> tuple[int, 
     power = np.square(audio[: count * hop].reshape(count, hop).astype(np.float64)).mean(1)
     loud = np.flatnonzero(power > power.max() * 10 ** (-floor_db / 10))
     return int(loud[0]) * hop, (int(loud[-1]) + 1) * hop
-
-
-class ClipPool:
-    """Recordings in one flat array, and crops of them as batches.
-
-    Args:
-        recordings: int16, (samples,) each.
-    """
-
-    def __init__(self, recordings: Sequence[NDArray[np.int16]]) -> None:
-        sizes = np.array([len(audio) for audio in recordings])
-        spans = np.array([speech_span(audio) for audio in recordings])
-        self._flat = torch.from_numpy(np.concatenate([*recordings, np.zeros(2, np.int16)]))
-        self._offset = torch.from_numpy(np.cumsum(sizes) - sizes)
-        self._size = torch.from_numpy(sizes)
-        self._span = torch.from_numpy(spans)
-
-    def crops(
-        self, index: Tensor, samples: int, speed: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Crops with as much speech as fits, resampled linearly; silence where a clip ends.
-
-        Args:
-            index: int64, (B,), which recordings.
-            samples: S.
-            speed: float32, (B,), 1.25 plays a quarter faster and higher.
-            generator: Source of the positions.
-
-        Returns:
-            float32, (B, S), in the scale of int16.
-        """
-        speed = speed.double()
-        need = samples * speed
-        first, last = (self._span[index] / 1.0).unbind(1)
-        # Inside the speech where it is longer than the crop, around it where it is shorter.
-        low, high = torch.minimum(first, last - need), torch.maximum(first, last - need)
-        start = low + (high - low) * torch.rand(len(index), generator=generator)
-        where = start[:, None] + speed[:, None] * torch.arange(samples)  # (B, S)
-        size = self._size[index][:, None]
-        inside = (where >= 0) & (where < size - 1)
-        whole = where.floor().clamp_min(0).minimum(size - 1.0)
-        part = (where - whole).float()
-        at = whole.long() + self._offset[index][:, None]
-        left, right = self._flat[at].float(), self._flat[at + 1].float()
-        return (left + (right - left) * part) * inside
 
 
 def sampling_weights(clips: Sequence[Clip], corpus_power: float) -> NDArray[np.float64]:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from emotion.labels import LABELS
 from emotion.model import Block, Emotion2vec
-from tools.mini.augment import augment, change_voice
-from tools.mini.data import RATE_HZ, Clip, ClipPool, sampling_weights, speech_span
-from tools.mini.network import channel_dropout, mini_config, start_from_mel
+from tools.mini.bands import BANDS, HOP, BandPool, augment
+from tools.mini.data import Clip, sampling_weights
+from tools.mini.network import BandNetwork, at_fifty_hz, channel_dropout, mini_config, start
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,8 @@ class Recipe:
     """Everything that a run's result depends on besides its clips.
 
     Attributes:
-        seed: Of all randomness.
-        epochs: Length of the schedule in passes over as many clips as there are; 0 with `minutes`.
-        minutes: Length of the schedule in wall-clock time; 0 with `epochs`.
+        seed: Of all randomness but that of the voices.
+        epochs: Length of the schedule in passes over as many clips as there are.
         batch: Clips in a step.
         learning_rate: Highest, after the warm-up.
         warmup_steps: Steps until then.
@@ -44,17 +43,16 @@ class Recipe:
         label_smoothing: Share of a target that goes to all other labels.
         late: Progress from which crops are long and some are joined.
         joined: Share of such a batch that is two clips one after the other.
+        mixup: Parameter of the beta distribution of the shares of two clips laid over each other.
         part_weight: Weight of the loss on the parts of a crop against the loss on all of it.
         corpus_power: See `sampling_weights`.
-        speed: Largest change of the natural logarithm of the playing speed.
-        voices: Changed voices prepared of every clip.
+        voices: Voices of every clip, its own among them.
     """
 
     seed: int = 0
-    epochs: float = 0.0
-    minutes: float = 0.0
-    batch: int = 16
-    learning_rate: float = 1.2e-3
+    epochs: float = 72.0
+    batch: int = 32
+    learning_rate: float = 1.5e-3
     warmup_steps: int = 200
     weight_decay: float = 0.05
     ema_decay: float = 0.999
@@ -62,14 +60,14 @@ class Recipe:
     label_smoothing: float = 0.1
     late: float = 0.7
     joined: float = 0.25
+    mixup: float = 0.3
     part_weight: float = 0.3
     corpus_power: float = 0.3
-    speed: float = 0.2
-    voices: int = 1
+    voices: int = 5
 
 
-SHORT_SAMPLES = (19_200, 22_400, 25_600, 28_800)  # 1.2 s to 1.8 s
-LONG_SAMPLES = (25_600, 32_000, 40_000, 48_000)  # 1.6 s to 3 s
+SHORT_FRAMES = (126, 234)  # at 100 a second
+LONG_FRAMES = (160, 300)
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,12 @@ class Batch:
     """Crops of one length; a target for what is before and one for what is after a cut.
 
     Attributes:
-        waveforms: float32, (B, S).
-        cut: int64, (B,), samples.
+        bands: float32, (B, T, 2 * BANDS), 100 frames a second.
+        cut: int64, (B,), frames.
         targets: float32, (2, B, labels).
     """
 
-    waveforms: Tensor
+    bands: Tensor
     cut: Tensor
     targets: Tensor
 
@@ -92,70 +90,67 @@ class Batches:
 
     Args:
         clips: N clips to train on.
-        recordings: int16, (samples,) each, 16 kHz, of the clips.
+        voices: For each voice, int16, (samples,) each, 16 kHz, of the clips.
         recipe: Settings.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], recordings: Sequence[NDArray[np.int16]], recipe: Recipe
+        self, clips: Sequence[Clip], voices: Sequence[Sequence[NDArray[np.int16]]], recipe: Recipe
     ) -> None:
         self.recipe = recipe
         self.count = len(clips)
-        self._pool = ClipPool([*recordings, *other_voices(recordings, recipe)])
+        self.pools = [BandPool(recordings) for recordings in voices]
         self._weights = torch.from_numpy(sampling_weights(clips, recipe.corpus_power))
         self._labels = torch.tensor([clip.label for clip in clips])
 
     def __call__(self, step: int, progress: float) -> Batch:
         """The batch of one step at some progress of the schedule."""
         recipe, late = self.recipe, progress >= self.recipe.late
-        sizes = LONG_SAMPLES if late else SHORT_SAMPLES
         g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        samples = sizes[int(torch.randint(len(sizes), (), generator=g))]
+        shortest, longest = LONG_FRAMES if late else SHORT_FRAMES
+        frames = int(torch.randint(shortest, longest + 1, (), generator=g))
         rows = torch.multinomial(self._weights, recipe.batch, True, generator=g)
-        voice = torch.randint(recipe.voices + 1, rows.shape, generator=g)
-        speed = torch.exp((2 * torch.rand(rows.shape, generator=g) - 1) * recipe.speed)
-        waveforms = self._pool.crops(rows + self.count * voice, samples, speed, g)
-        waveforms = waveforms / (waveforms.square().mean(1, keepdim=True).sqrt() + 1.0)
+        voice = torch.randint(len(self.pools), rows.shape, generator=g)
+        bands = torch.zeros(recipe.batch, frames, 2 * BANDS)
+        for number, pool in enumerate(self.pools):
+            own = voice == number
+            bands[own] = pool.crops(rows[own], frames, g)
         first = F.one_hot(self._labels[rows], len(LABELS)).float()
         second = first.clone()
         share = 0.35 + 0.3 * torch.rand(rows.shape, generator=g)
-        cut = (samples * share).long()
-        joined = int(recipe.joined * recipe.batch)
-        if late and joined:
+        cut = (frames * share).long()
+        joined = int(recipe.joined * recipe.batch) if late else 0
+        if joined:
             other = torch.randint(joined, recipe.batch, (joined,), generator=g)
-            before = torch.arange(samples) < cut[:joined, None]
-            waveforms[:joined] = torch.where(before, waveforms[:joined], waveforms[other])
+            before = torch.arange(frames) < cut[:joined, None]
+            bands[:joined] = torch.where(before[..., None], bands[:joined], bands[other])
             second[:joined] = first[other]
-        return Batch(augment(waveforms, g), cut, torch.stack([first, second]))
+        bands, targets = augment(bands, g), torch.stack([first, second])
+        if recipe.mixup:
+            bands, targets = self._mix(bands, targets, joined, g)
+        return Batch(bands, cut, targets)
 
-    def speech(self) -> Tensor:
-        """Some speech without augmentation: float32, (128, samples), unit power."""
-        g = torch.Generator().manual_seed(self.recipe.seed)
-        rows = torch.randint(self.count, (128,), generator=g)
-        waveforms = self._pool.crops(rows, 2 * RATE_HZ, torch.ones(128), g)
-        return waveforms / (waveforms.square().mean(1, keepdim=True).sqrt() + 1.0)
-
-
-def other_voices(
-    recordings: Sequence[NDArray[np.int16]], recipe: Recipe
-) -> list[NDArray[np.int16]]:
-    """Every recording's speech (and 0.3 s around it) with other formants and another tempo."""
-    rng = np.random.default_rng(recipe.seed)
-    result = []
-    for _ in range(recipe.voices):
-        for audio in recordings:
-            first, last = speech_span(audio)
-            formant, tempo = np.exp(rng.uniform((-0.15, -0.18), (0.15, 0.18)))
-            audio = audio[max(0, first - 4800) : last + 4800]
-            result.append(change_voice(audio, float(formant), float(tempo)))
-    return result
+    def _mix(
+        self, bands: Tensor, targets: Tensor, joined: int, g: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        # Clips that are not joined, each under another of them that is no louder.
+        alone = torch.arange(joined, len(bands))
+        other = alone[torch.randperm(len(alone), generator=g)]
+        seed = int(torch.randint(2**31, (), generator=g))
+        draws = np.random.default_rng(seed).beta(self.recipe.mixup, self.recipe.mixup, len(alone))
+        share = torch.from_numpy(np.maximum(draws, 1 - draws)).float()[:, None]
+        mixed, mixed_targets = bands.clone(), targets.clone()
+        gain, other_gain = share[..., None].sqrt(), (1 - share)[..., None].sqrt()
+        mixed[alone] = bands[alone] * gain + bands[other] * other_gain
+        mixed_targets[:, alone] = targets[:, alone] * share + targets[:, other] * (1 - share)
+        return mixed, mixed_targets
 
 
 def loss_of(model: Emotion2vec, batch: Batch, recipe: Recipe) -> Tensor:
     """Cross-entropy of the whole crop's logits, and of the mean frame logits of its two parts."""
-    features = model(batch.waveforms)  # (B, T, D)
+    features = model(batch.bands)  # (B, T, D)
     frames = features.shape[1]
-    centre = (torch.arange(frames) + 0.5) * model.config.hop_samples
+    centre = (torch.arange(frames) + 0.5) * model.config.hop_samples / HOP
     before = (centre < batch.cut[:, None]).float()[..., None]  # (B, T, 1)
     share = before.mean(1)  # (B, 1)
     first = (features * before).sum(1) / (share * frames)
@@ -184,10 +179,10 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.batches, self.recipe = batches, recipe
         self.step, self.elapsed_s = 0, 0.0
-        self.model = Emotion2vec(mini_config())
+        self.model = BandNetwork(mini_config())
         self.model.alibi_scale.requires_grad_(False)  # lets attention take its fast path
         self.model.convs[0].get_parameter("weight").requires_grad_(False)  # stays mel filters
-        start_from_mel(self.model, batches.speech())
+        start(self.model, batches.pools[0].loudness())
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         hook = channel_dropout(recipe.dropout)
         self.model.project.register_forward_hook(hook)
@@ -205,9 +200,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the schedule that is done; 1 or more at the end."""
-        if self.recipe.epochs:
-            return self.step * self.recipe.batch / (self.recipe.epochs * self.batches.count)
-        return self.elapsed_s / 60 / self.recipe.minutes
+        return self.step * self.recipe.batch / (self.recipe.epochs * self.batches.count)
 
     def train_step(self, batch: Batch) -> float:
         """One step of the optimiser and of the average; returns the loss."""
@@ -247,6 +240,10 @@ class Trainer:
                     logger.info(line, self.elapsed_s / 60, self.step, epoch, total / count)
                     saved_s, total, count = self.elapsed_s, 0.0, 0
         self.save(checkpoint)
+
+    def result(self) -> Emotion2vec:
+        """The averaged network as it is shipped: on waveforms, 50 frames a second."""
+        return at_fifty_hz(self.average)
 
     def save(self, path: Path) -> None:
         """Writes all that `load` needs to go on; the file is replaced at once."""
