@@ -141,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--rounds", type=int, default=5, metavar="N", help="processes of each engine")
     sub.add_argument("--many", type=int, default=64, metavar="N", help="clips for the throughput")
     sub.add_argument("--app", action="store_true", help="measure the web app too")
+    sub.add_argument("--speech", type=Path, metavar="DIR", help="compare labels on recordings too")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     sub.add_argument("--report", type=Path, metavar="FILE", help="write the table as Markdown")
     return parser
@@ -295,7 +296,7 @@ def download(args: argparse.Namespace, config: Config) -> int:
 
 def bench(args: argparse.Namespace, _: Config) -> int:
     """Prints a table; all figures as one JSON object on the last line."""
-    from emotion.bench import app, report, runner
+    from emotion.bench import agreement, app, report, runner
     from emotion.checkpoint import read_config, read_tokens
 
     folder: Path = args.model
@@ -316,6 +317,8 @@ def bench(args: argparse.Namespace, _: Config) -> int:
     counted = min(clips, key=lambda seconds: abs(seconds - 10.0))
     count = runner.operations(shape, int(counted * SAMPLE_RATE_HZ))
     record["operations"] = {"clip": f"{counted:g}", "count": count}
+    if args.speech is not None:
+        record["agreement"] = agreement.compare(plan, args.speech)
     if args.app:
         record["app"] = app.measure_app(folder, args.rounds)
     print(report.table(record))

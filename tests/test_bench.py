@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emotion.bench import app, child, engines, report, runner
+from emotion.bench import agreement, app, child, engines, report, runner
 from emotion.bench.child import Spec, sound
+from emotion.bench.runner import Plan
 from emotion.cli import main
 from emotion.errors import ConfigError, ModelError
 from emotion.model import ModelConfig
@@ -112,6 +114,34 @@ def test_the_command_prints_a_table_and_one_json_line(
     assert lines[0].startswith("| figure | emotion fp32 | emotion auto | funasr |")
     assert json.loads(last) == json.loads(files["json"].read_text())
     assert "process start → ready" in files["report"].read_text("utf-8")
+
+
+def test_agreement_counts_labels_and_measures_scores() -> None:
+    reference = [{"sad": 0.6, "angry": 0.4}, {"sad": 0.3, "angry": 0.7}]
+    found = [{"sad": 0.45, "angry": 0.55}, {"sad": 0.3, "angry": 0.7}]
+    apart = pytest.approx(0.15)
+    assert agreement.agreement(found, reference) == {"clips": 2, "labels": 0.5, "scores": apart}
+    others = [{"ang": 1.0}, {"ang": 1.0}]
+    assert agreement.agreement(others, reference)["labels"] is None
+
+
+def test_engines_are_compared_on_recordings(
+    tiny_checkpoint: Path, wav: Callable[..., Path]
+) -> None:
+    folder = wav(1.0, "a.wav").parent
+    wav(1.5, "b.flac", seed=1)
+    (folder / "notes.txt").write_text("not audio")
+    plan = Plan(model=tiny_checkpoint, against=(), precisions=("fp32", "auto"))
+    found = agreement.compare(plan, folder)
+    assert set(found) == {"emotion auto", "emotion bf16"}
+    for engine in found.values():
+        assert engine["clips"] == 2
+        assert engine["scores"] < 0.05
+    assert found["emotion bf16"]["scores"] > 0.0
+    rows = report._agreement_rows(found)
+    assert ("emotion bf16", "2", f"{found['emotion bf16']['labels']:.2%}") == rows[-1][:3]
+    with pytest.raises(ConfigError, match="a folder with recordings"):
+        agreement.compare(plan, tiny_checkpoint)
 
 
 def test_operations_are_counted_by_hand() -> None:

@@ -21,6 +21,8 @@ def table(record: dict[str, Any]) -> str:
     parts = ["\n".join(_line(line) for line in lines)]
     if parity := _parity(record):
         parts.append(parity)
+    if record.get("agreement"):
+        parts.append("\n".join(_line(line) for line in _agreement_rows(record["agreement"])))
     if record.get("app"):
         parts.append("\n".join(_line(line) for line in _app_rows(record["app"])))
     return "\n\n".join(parts)
@@ -73,6 +75,19 @@ def _parity(record: dict[str, Any]) -> str:
         embedding = "not comparable" if distance is None else f"{distance:.1e} relative"
         lines.append(f"Parity of {name}: scores {scores}, embedding {embedding}.")
     return "\n".join(lines)
+
+
+def _agreement_rows(agreement: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = [
+        ("real speech, beside emotion fp32", "clips", "equal labels", "scores within"),
+        ("---", "---", "---", "---"),
+    ]
+    for name, found in agreement.items():
+        cells = ("not comparable", "not comparable")
+        if found["labels"] is not None:
+            cells = (f"{found['labels']:.2%}", f"{found['scores']:.1e}")
+        rows.append((name, str(found["clips"]), *cells))
+    return rows
 
 
 def _app_rows(app: dict[str, Any]) -> list[Row]:

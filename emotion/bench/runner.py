@@ -95,15 +95,25 @@ def run(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _child(spec: Spec) -> dict[str, Any]:
-    command = [sys.executable, "-m", "emotion.bench.child", json.dumps(asdict(spec))]
+def run_process(module: str, told: dict[str, Any], engine: str) -> dict[str, Any]:
+    """Runs ``emotion.bench.MODULE`` in a fresh process and reads the JSON on its last line.
+
+    Raises:
+        ModelError: It failed; its last words are in the message.
+    """
+    command = [sys.executable, "-m", f"emotion.bench.{module}", json.dumps(told)]
     env = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
-    began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ModelError(reason=f"the process of {spec.engine} failed: {reason}")
+        raise ModelError(reason=f"the process of {engine} failed: {reason}")
     record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return record
+
+
+def _child(spec: Spec) -> dict[str, Any]:
+    began = time.monotonic()
+    record = run_process("child", asdict(spec), spec.engine)
     record["ready_s"] = record.pop("ready_at") - began
     record["first_s"] = record.pop("first_at") - began
     return record
