@@ -474,6 +474,23 @@ def test_batches_depend_on_seed_and_step_alone(batches: Batches) -> None:
     assert early.bands.shape[1] <= max(SHORT_FRAMES)
 
 
+def test_the_tail_is_joined_and_more_local(batches: Batches) -> None:
+    late, tail = batches(5, 0.9), batches(5, 1.0)
+    differ = [int((b.targets[0] != b.targets[1]).any(-1).sum()) for b in (late, tail)]
+    assert differ[1] > differ[0]
+    assert (late.part_weight, tail.part_weight) == (RECIPE.part_weight, RECIPE.tail_part_weight)
+    trainer = Trainer(batches, dataclasses.replace(RECIPE, epochs=0.5, tail_epochs=0.5))
+    rates, scales = [], []
+    while trainer.progress < 2.0:
+        trainer.train_step(batches(trainer.step, trainer.progress))
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        scales.append(float(trainer.average.alibi_scale.mean()))
+    half = len(rates) // 2
+    assert scales[0] == 1.0
+    assert scales[-1] == RECIPE.tail_alibi
+    assert 0.0 < rates[-1] < rates[half + 1] <= RECIPE.tail_learning_rate
+
+
 def test_mixed_targets_are_of_two_clips_the_louder_first(batches: Batches) -> None:
     plain = Batches.__new__(Batches)
     plain.__dict__.update(batches.__dict__, recipe=dataclasses.replace(RECIPE, mixup=0.0))
@@ -521,7 +538,8 @@ def test_cross_validation_from_the_command_line(
 ) -> None:
     start = ["--manifest", str(manifest), "--out", str(tmp_path)]
     voices = ["--voices", str(tmp_path / "voices")]
-    assert main([*start, "--folds", "2", "--epochs", "0.1", *voices]) == 0
+    short = ["--epochs", "0.1", "--tail-epochs", "0.1"]
+    assert main([*start, "--folds", "2", *short, *voices]) == 0
     facts = [json.loads((tmp_path / f"fold{k}/run.json").read_text()) for k in range(2)]
     assert not set(facts[0]["held_out"]) & set(facts[1]["held_out"])
     assert load_checkpoint(tmp_path / "fold1", convert=False).tokens == LABELS

@@ -47,6 +47,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, help="fold this one, not a fitted one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=Recipe.epochs)
+    parser.add_argument("--tail-epochs", type=float, default=Recipe.tail_epochs)
     parser.add_argument("--voices", type=Path, default=Path("runs/voices"), help="made once, kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
@@ -87,7 +88,7 @@ def train_one(
 ) -> None:
     """Trains and exports one model to ``folder``, and tests it on the speakers held out."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs)
+    recipe = Recipe(seed=args.seed, epochs=args.epochs, tail_epochs=args.tail_epochs)
     seen = [clip for clip in clips if clip.speaker not in held_out]
     unseen = [clip for clip in clips if clip.speaker in held_out]
     rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]

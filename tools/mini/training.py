@@ -43,6 +43,11 @@ class Recipe:
         label_smoothing: Share of a target that goes to all other labels.
         late: Progress from which crops are long and some are joined.
         joined: Share of such a batch that is two clips one after the other.
+        tail_epochs: Passes after the schedule, with what makes the frame scores local.
+        tail_learning_rate: Highest in the tail.
+        tail_joined: `joined` in the tail.
+        tail_part_weight: `part_weight` in the tail.
+        tail_alibi: Scale of the attention bias in the tail; it was 1 before.
         mixup: Parameter of the beta distribution of the shares of two clips laid over each other.
         part_weight: Weight of the loss on the parts of a crop against the loss on all of it.
         corpus_power: See `sampling_weights`.
@@ -60,6 +65,11 @@ class Recipe:
     label_smoothing: float = 0.1
     late: float = 0.7
     joined: float = 0.25
+    tail_epochs: float = 6.0
+    tail_learning_rate: float = 4e-4
+    tail_joined: float = 0.5
+    tail_part_weight: float = 1.0
+    tail_alibi: float = 3.0
     mixup: float = 0.3
     part_weight: float = 0.3
     corpus_power: float = 0.3
@@ -78,11 +88,13 @@ class Batch:
         bands: float32, (B, T, 2 * BANDS), 100 frames a second.
         cut: int64, (B,), frames.
         targets: float32, (2, B, labels).
+        part_weight: Weight of the loss on the parts.
     """
 
     bands: Tensor
     cut: Tensor
     targets: Tensor
+    part_weight: float
 
 
 class Batches:
@@ -105,7 +117,7 @@ class Batches:
 
     def __call__(self, step: int, progress: float) -> Batch:
         """The batch of one step at some progress of the schedule."""
-        recipe, late = self.recipe, progress >= self.recipe.late
+        recipe, late, tail = self.recipe, progress >= self.recipe.late, progress >= 1
         g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         shortest, longest = LONG_FRAMES if late else SHORT_FRAMES
         frames = int(torch.randint(shortest, longest + 1, (), generator=g))
@@ -119,7 +131,8 @@ class Batches:
         second = first.clone()
         share = 0.35 + 0.3 * torch.rand(rows.shape, generator=g)
         cut = (frames * share).long()
-        joined = int(recipe.joined * recipe.batch) if late else 0
+        share_joined = recipe.tail_joined if tail else recipe.joined
+        joined = int(share_joined * recipe.batch) if late else 0
         if joined:
             other = torch.randint(joined, recipe.batch, (joined,), generator=g)
             before = torch.arange(frames) < cut[:joined, None]
@@ -128,7 +141,8 @@ class Batches:
         bands, targets = augment(bands, g), torch.stack([first, second])
         if recipe.mixup:
             bands, targets = self._mix(bands, targets, joined, g)
-        return Batch(bands, cut, targets)
+        weight = recipe.tail_part_weight if tail else recipe.part_weight
+        return Batch(bands, cut, targets, weight)
 
     def _mix(
         self, bands: Tensor, targets: Tensor, joined: int, g: torch.Generator
@@ -163,7 +177,7 @@ def loss_of(model: Emotion2vec, batch: Batch, recipe: Recipe) -> Tensor:
     targets = targets * (1 - recipe.label_smoothing) + known * recipe.label_smoothing
     losses = -(targets * logits.log_softmax(-1)).sum(-1)  # (3, B)
     parts = losses[1] * share[:, 0] + losses[2] * (1 - share[:, 0])
-    loss: Tensor = losses[0].mean() + recipe.part_weight * parts.mean()
+    loss: Tensor = losses[0].mean() + batch.part_weight * parts.mean()
     return loss
 
 
@@ -199,16 +213,29 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the schedule that is done; 1 or more at the end."""
+        """Share of the schedule that is done; 1 and more in the tail."""
         return self.step * self.recipe.batch / (self.recipe.epochs * self.batches.count)
+
+    @property
+    def _end(self) -> float:
+        return 1.0 + self.recipe.tail_epochs / self.recipe.epochs
+
+    def _learning_rate(self) -> float:
+        recipe, progress = self.recipe, self.progress
+        if progress >= 1:
+            left = max(0.0, self._end - progress) / (self._end - 1)
+            return recipe.tail_learning_rate * left
+        warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
+        return recipe.learning_rate * warm * (0.51 + 0.49 * math.cos(math.pi * progress))
 
     def train_step(self, batch: Batch) -> float:
         """One step of the optimiser and of the average; returns the loss."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # of dropout
-        warm = min(1.0, (self.step + 1) / self.recipe.warmup_steps)
-        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress)))
+        if self.progress >= 1:
+            for network in (self.model, self.average):
+                network.alibi_scale.detach().fill_(self.recipe.tail_alibi)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * warm * cosine
+            group["lr"] = self._learning_rate()
         self.model.train()
         loss = loss_of(self.model, batch, self.recipe)
         self.optimizer.zero_grad()
@@ -228,7 +255,7 @@ class Trainer:
         started_s, saved_s, total, count = time.monotonic() - self.elapsed_s, 0.0, 0.0, 0
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as ahead:
             coming = ahead.submit(self.batches, self.step, self.progress)
-            while self.progress < 1.0:
+            while self.progress < self._end:
                 batch = coming.result()
                 coming = ahead.submit(self.batches, self.step + 1, self.progress)
                 total, count = total + self.train_step(batch), count + 1
