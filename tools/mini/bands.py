@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-RATE_HZ = 16_000
+from tools.mini.data import RATE_HZ
+
 HOP = 160  # samples: 100 frames a second
 BANDS = 48
 KERNEL = 400  # samples: 25 ms
@@ -126,7 +127,7 @@ def random_gains(batch: int, generator: torch.Generator) -> Tensor:
 def power(bands: Tensor) -> Tensor:
     """Mean power of each crop, every band weighing as its share of the spectrum: (B, 1, 1).
 
-    It is the waveform's variance: 0.98 of it on average over RAVDESS, nEMO and EMO-DB.
+    It is close to the waveform's variance.
     """
     hz = band_frequencies()
     weight = torch.gradient(hz)[0].repeat(2)

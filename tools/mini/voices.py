@@ -124,7 +124,8 @@ def all_voices(
         For each voice, a list of int16, (samples,), one a clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = hashlib.sha256("\n".join(str(clip.path) for clip in clips).encode()).hexdigest()
+    made_from = [str(clip.path) for clip in clips] + [f"{_MARGIN} {_FORMANT} {_TEMPO} {_SPEED}"]
+    manifest = hashlib.sha256("\n".join(made_from).encode()).hexdigest()
     result = []
     for voice in range(voices):
         kept = folder / f"voice{voice}.npz"
