@@ -177,13 +177,14 @@ def _read_plain_wav(path: Path, config: AudioConfig) -> Samples | None:
             count = reader.getnframes()
             if form != (1, 2, SAMPLE_RATE_HZ) or count > config.max_duration_s * SAMPLE_RATE_HZ:
                 return None
-            raw = reader.readframes(count)
-    except (OSError, EOFError, wave.Error):
+            samples = np.empty(count, np.float32)
+            for start in range(0, count, _CHUNK_BYTES):  # a long recording is never held twice
+                piece = samples[start : start + _CHUNK_BYTES]
+                piece[:] = np.frombuffer(reader.readframes(piece.size), "<i2", piece.size)
+    except (OSError, EOFError, ValueError, wave.Error):  # ValueError: it ends too soon
         return None
-    if not raw or len(raw) < 2 * count:
-        return None
-    samples: Samples = np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768)
-    return samples
+    samples /= 32768
+    return samples if count else None
 
 
 def _command(path: Path, config: AudioConfig) -> list[str]:

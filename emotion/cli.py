@@ -313,12 +313,13 @@ def bench(args: argparse.Namespace, _: Config) -> int:
         many=args.many,
     )
     shape = read_config(folder, num_tokens=len(read_tokens(folder)))
+    speech = agreement.recordings(args.speech) if args.speech is not None else []
     record = runner.run(plan)
     counted = min(clips, key=lambda seconds: abs(seconds - 10.0))
     count = runner.operations(shape, int(counted * SAMPLE_RATE_HZ))
     record["operations"] = {"clip": f"{counted:g}", "count": count}
-    if args.speech is not None:
-        record["agreement"] = agreement.compare(plan, args.speech)
+    if speech:
+        record["agreement"] = agreement.compare(plan, speech)
     if args.app:
         record["app"] = app.measure_app(folder, args.rounds)
     print(report.table(record))

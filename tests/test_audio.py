@@ -103,7 +103,7 @@ def test_damaged_plain_wav_is_left_to_ffmpeg(wav: Wav) -> None:
     path = wav(1.0, "other.wav")
     assert audio._read_plain_wav(path, CONFIG) is not None
     assert audio._read_plain_wav(path, config) is None  # too long
-    for damaged in (whole[:-500], whole[:44], whole[:20], b"RIFF", whole[44:]):
+    for damaged in (whole[:-500], whole[:46], whole[:44], whole[:20], b"RIFF", whole[44:]):
         path.write_bytes(damaged)
         assert audio._read_plain_wav(path, CONFIG) is None
 

@@ -132,7 +132,7 @@ def test_engines_are_compared_on_recordings(
     wav(1.5, "b.flac", seed=1)
     (folder / "notes.txt").write_text("not audio")
     plan = Plan(model=tiny_checkpoint, against=(), precisions=("fp32", "auto"))
-    found = agreement.compare(plan, folder)
+    found = agreement.compare(plan, agreement.recordings(folder))
     assert set(found) == {"emotion auto", "emotion bf16"}
     for engine in found.values():
         assert engine["clips"] == 2
@@ -141,7 +141,7 @@ def test_engines_are_compared_on_recordings(
     rows = report._agreement_rows(found)
     assert ("emotion bf16", "2", f"{found['emotion bf16']['labels']:.2%}") == rows[-1][:3]
     with pytest.raises(ConfigError, match="a folder with recordings"):
-        agreement.compare(plan, tiny_checkpoint)
+        agreement.recordings(tiny_checkpoint)
 
 
 def test_operations_are_counted_by_hand() -> None:

@@ -19,6 +19,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+CONFIGURATION = {
+    "framework": "pytorch",
+    "task": "emotion-recognition",
+    "model": {"type": "funasr"},
+    "file_path_metas": {
+        "init_param": "model.pt",
+        "config": "config.yaml",
+        "tokenizer_conf": {"token_list": "tokens.txt"},
+    },
+}
 TOKENS = (
     "生气/angry",
     "厌恶/disgusted",
@@ -90,17 +100,7 @@ def write_checkpoint(
     sizes = SHAPES[shape] if isinstance(shape, str) else shape
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(_config(sizes), encoding="utf-8")
-    configuration = {
-        "framework": "pytorch",
-        "task": "emotion-recognition",
-        "model": {"type": "funasr"},
-        "file_path_metas": {
-            "init_param": "model.pt",
-            "config": "config.yaml",
-            "tokenizer_conf": {"token_list": "tokens.txt"},
-        },
-    }
-    (folder / "configuration.json").write_text(json.dumps(configuration, indent=2) + "\n")
+    (folder / "configuration.json").write_text(json.dumps(CONFIGURATION) + "\n")
     (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
     random = torch.Generator().manual_seed(seed)
     state = {

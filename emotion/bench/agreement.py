@@ -25,7 +25,7 @@ from emotion.errors import ConfigError
 
 SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".webm"})
 REFERENCE = f"{OURS} fp32"
-_FULL_SCALE = 32767
+_FULL_SCALE = 32768
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,33 @@ class Job:
     clips: str
 
 
-def compare(plan: Plan, folder: Path) -> dict[str, dict[str, Any]]:
+def recordings(folder: Path) -> list[Path]:
+    """The recordings under a folder, of any depth.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ConfigError(option="speech", value=str(folder), expected="a folder with recordings")
+    return files
+
+
+def compare(plan: Plan, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """Compares every engine, and this package in bf16, with this package in fp32.
 
     Args:
         plan: The engines.
-        folder: Recordings, in folders of any depth.
+        files: Recordings.
 
     Returns:
         By engine: ``clips``, ``labels`` (share of equal ones) and ``scores`` (largest difference);
         the last two None where the engine has other labels.
 
     Raises:
-        ConfigError: The folder holds no recordings.
         AudioError: One of them cannot be read.
         ModelError: An engine's process failed.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise ConfigError(option="speech", value=str(folder), expected="a folder with recordings")
     precisions = tuple(dict.fromkeys(("fp32", *plan.precisions, "bf16")))
     engines = specs(replace(plan, precisions=precisions))
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,7 +81,7 @@ def write_clips(target: Path, files: Sequence[Path]) -> None:
 
     def read(path: Path) -> np.ndarray:
         samples = decode(path, AudioConfig()).samples
-        return np.clip(samples * _FULL_SCALE, -_FULL_SCALE, _FULL_SCALE).astype(np.int16)
+        return np.clip(np.rint(samples * _FULL_SCALE), -32768, 32767).astype(np.int16)
 
     with ThreadPoolExecutor(2) as pool:
         clips = list(pool.map(read, files))

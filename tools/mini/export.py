@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor
 
 from emotion.model import Emotion2vec, ModelConfig
-from tools.make_checkpoint import TOKENS
+from tools.make_checkpoint import CONFIGURATION, TOKENS
 
 _AUDIO = "d2v_model.modality_encoders.AUDIO."
 _NAMES: tuple[tuple[str, str], ...] = (
@@ -142,14 +142,4 @@ def export(model: Emotion2vec, folder: Path, temperature: float = 1.0) -> None:
     text = yaml.safe_dump(funasr_config(model.config), sort_keys=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
-    configuration = {
-        "framework": "pytorch",
-        "task": "emotion-recognition",
-        "model": {"type": "funasr"},
-        "file_path_metas": {
-            "init_param": "model.pt",
-            "config": "config.yaml",
-            "tokenizer_conf": {"token_list": "tokens.txt"},
-        },
-    }
-    (folder / "configuration.json").write_text(json.dumps(configuration) + "\n", encoding="utf-8")
+    (folder / "configuration.json").write_text(json.dumps(CONFIGURATION) + "\n", encoding="utf-8")
