@@ -152,6 +152,7 @@ def test_speech_span_finds_the_loud_part() -> None:
     assert abs(first - 8000) <= 320
     assert abs(last - 24000) <= 320
     assert speech_span(np.ones(100, np.int16)) == (0, 100)
+    assert speech_span(quiet) == (0, 8000)
 
 
 # -- bands --------------------------------------------------------------------------------------

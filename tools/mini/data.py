@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -91,14 +92,20 @@ def read_audio(path: Path) -> NDArray[np.int16]:
     return np.ascontiguousarray(audio[:, 0])
 
 
+def loud_frames(audio: NDArray[Any], floor_db: float) -> NDArray[np.bool_]:
+    """Which 20 ms are within ``floor_db`` of the loudest: (samples // 320,)."""
+    hop = RATE_HZ // 50
+    count = len(audio) // hop
+    power = np.square(audio[: count * hop].reshape(count, hop).astype(np.float64)).mean(1)
+    return np.asarray(power > power.max() * 10 ** (-floor_db / 10), np.bool_)
+
+
 def speech_span(audio: NDArray[np.int16], floor_db: float = 35.0) -> tuple[int, int]:
     """First and last sample (end exclusive) of what is within ``floor_db`` of the loudest 20 ms."""
     hop = RATE_HZ // 50
-    count = len(audio) // hop
-    if count < 2:
+    loud = np.flatnonzero(loud_frames(audio, floor_db)) if len(audio) >= 2 * hop else ()
+    if not len(loud):  # too short, or digital silence
         return 0, len(audio)
-    power = np.square(audio[: count * hop].reshape(count, hop).astype(np.float64)).mean(1)
-    loud = np.flatnonzero(power > power.max() * 10 ** (-floor_db / 10))
     return int(loud[0]) * hop, (int(loud[-1]) + 1) * hop
 
 

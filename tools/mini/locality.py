@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from emotion.engine import Engine
 from emotion.labels import LABELS
-from tools.mini.data import RATE_HZ, Clip, read_audio, read_manifest
+from tools.mini.data import RATE_HZ, Clip, loud_frames, read_audio, read_manifest
 
 Samples = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -56,10 +56,9 @@ def change_point(values: Floats, weights: Floats) -> float:
     means[inside] = sums[inside] / before[inside]
     means[inside] -= (whole - sums[inside]) / (total - before[inside])
     explained = before * (total - before) * means**2
-    best = explained >= explained.max() * (1 - 1e-9)
-    first = int(np.argmax(best))
-    count = int(np.argmin(best[first:])) if not best[first:].all() else len(best) - first
-    return first + (count - 1) / 2 + 1
+    last = int(np.argmax(explained))  # before the split
+    following = last + 1 + int(np.argmax(weights[last + 1 :] > 0))
+    return (last + 1 + following) / 2
 
 
 def speech(samples: Samples, step_s: float, window_s: float) -> Floats:
@@ -68,9 +67,7 @@ def speech(samples: Samples, step_s: float, window_s: float) -> Floats:
     Returns:
         (windows,), 0 or 1; a window every ``step_s`` seconds, as many as fit.
     """
-    size = int(FRAME_S * RATE_HZ)
-    power = np.square(samples[: samples.size // size * size].reshape(-1, size)).mean(1)
-    loud = power > power.max() * 10 ** (-SPEECH_DB / 10)
+    loud = loud_frames(samples, SPEECH_DB)
     step, width = round(step_s / FRAME_S), round(window_s / FRAME_S)
     share = np.lib.stride_tricks.sliding_window_view(loud, width)[::step].mean(1)
     result: Floats = (share >= 0.5).astype(np.float64)
