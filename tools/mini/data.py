@@ -103,8 +103,10 @@ def loud_frames(audio: NDArray[Any], floor_db: float) -> NDArray[np.bool_]:
 def speech_span(audio: NDArray[np.int16], floor_db: float = 35.0) -> tuple[int, int]:
     """First and last sample (end exclusive) of what is within ``floor_db`` of the loudest 20 ms."""
     hop = RATE_HZ // 50
-    loud = np.flatnonzero(loud_frames(audio, floor_db)) if len(audio) >= 2 * hop else ()
-    if not len(loud):  # too short, or digital silence
+    if len(audio) < 2 * hop:
+        return 0, len(audio)
+    loud = np.flatnonzero(loud_frames(audio, floor_db))
+    if not len(loud):  # digital silence
         return 0, len(audio)
     return int(loud[0]) * hop, (int(loud[-1]) + 1) * hop
 
