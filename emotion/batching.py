@@ -1,15 +1,15 @@
 """A bounded micro-batcher: many callers, one worker, each caller its own result or error.
 
 It knows neither torch nor audio. Callers submit items and get futures; one thread takes the oldest
-item, and with it those that fit and that came meanwhile, and works on them together.
+item, and with it those that fit and that came while it was busy, and works on them together. It
+never waits for company: a lone item begins at once.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -26,7 +26,6 @@ class MicroBatcher(Generic[Item, Answer]):
         work: Answers a list of items, in their order; called from one thread only.
         cost: What an item adds to a batch.
         most: The cost of a batch; a single item may cost more.
-        wait_s: How long a lone item waits for company.
         waiting: How many items may wait.
     """
 
@@ -36,13 +35,11 @@ class MicroBatcher(Generic[Item, Answer]):
         *,
         cost: Callable[[Item], float],
         most: float,
-        wait_s: float = 0.002,
         waiting: int = 256,
     ) -> None:
         self._work = work
         self._cost = cost
         self._most = most
-        self._wait_s = wait_s
         self._limit = waiting
         self._queue: deque[tuple[Item, Future[Answer]]] = deque()
         self._changed = threading.Condition()
@@ -56,13 +53,21 @@ class MicroBatcher(Generic[Item, Answer]):
         Raises:
             BusyError: Too many items wait, or the batcher is closed.
         """
-        future: Future[Answer] = Future()
+        return self.submit_all([item])[0]
+
+    def submit_all(self, items: Sequence[Item]) -> list[Future[Answer]]:
+        """Queues items at once, so that the first batch already holds all that fit.
+
+        Raises:
+            BusyError: There is no room for all of them, or the batcher is closed.
+        """
+        futures: list[Future[Answer]] = [Future() for _ in items]
         with self._changed:
-            if self._closed or len(self._queue) >= self._limit:
+            if self._closed or len(self._queue) + len(items) > self._limit:
                 raise BusyError(waiting=len(self._queue))
-            self._queue.append((item, future))
+            self._queue.extend(zip(items, futures, strict=True))
             self._changed.notify_all()
-        return future
+        return futures
 
     def close(self) -> None:
         """Cancels what waits, and ends the worker after its present batch."""
@@ -87,9 +92,6 @@ class MicroBatcher(Generic[Item, Answer]):
             batch: list[tuple[Item, Future[Answer]]] = []
             while not batch and not self._closed:
                 self._changed.wait_for(lambda: self._queue or self._closed)
-                deadline = time.monotonic() + self._wait_s
-                while len(self._queue) == 1 and (left := deadline - time.monotonic()) > 0:
-                    self._changed.wait(left)
                 batch = self._take()
             return batch
 

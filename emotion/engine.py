@@ -157,7 +157,7 @@ class Engine:
         """
         # Alike lengths side by side, so that a padded batch holds little padding.
         order = sorted(range(len(clips)), key=lambda i: clips[i].size)
-        futures = {i: self._batcher.submit(clips[i]) for i in order}
+        futures = dict(zip(order, self._batcher.submit_all([clips[i] for i in order]), strict=True))
         return [futures[i].result() for i in range(len(clips))]
 
     def close(self) -> None:

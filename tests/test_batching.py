@@ -66,6 +66,14 @@ def test_items_that_gather_are_worked_on_together(worker: Worker, start: Any) ->
     assert worker.batches == [[1], [2, 3, 4]]
 
 
+def test_items_queued_at_once_share_the_first_batch(worker: Worker, start: Any) -> None:
+    batcher = start()
+    futures = batcher.submit_all([2, 3, 4])
+    assert [future.result(10) for future in futures] == [20, 30, 40]
+    assert worker.batches == [[2, 3, 4]]
+    assert batcher.submit_all([]) == []
+
+
 def test_the_oldest_goes_first_and_the_rest_must_fit(worker: Worker, start: Any) -> None:
     batcher = start()
     hold(worker, batcher)
@@ -109,6 +117,17 @@ def test_the_queue_is_bounded(worker: Worker, start: Any) -> None:
     batcher.submit(2), batcher.submit(3)
     with pytest.raises(BusyError, match="2 requests are waiting"):
         batcher.submit(4)
+
+
+def test_items_that_do_not_all_fit_are_refused_together(worker: Worker, start: Any) -> None:
+    batcher = start(waiting=2)
+    hold(worker, batcher)
+    with pytest.raises(BusyError):
+        batcher.submit_all([2, 3, 4])
+    futures = batcher.submit_all([5, 4])
+    worker.gate.set()
+    assert [future.result(10) for future in futures] == [50, 40]
+    assert worker.batches == [[1], [5, 4]]
 
 
 def test_closing_leaves_nobody_waiting(worker: Worker) -> None:
