@@ -135,7 +135,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", metavar="NAME")
     sub = add("bench", bench, "Compare speed and memory with other engines.", [])
     sub.add_argument("--model", type=Path, required=True, metavar="DIR", help="a checkpoint")
-    sub.add_argument("--against", action="append", metavar="ENGINE", help="funasr or hf:DIR")
+    text = "funasr, hf:DIR, or tree:DIR for another version of this package"
+    sub.add_argument("--against", action="append", metavar="ENGINE", help=text)
     sub.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N")
     sub.add_argument("--clips", default="3,10,30", metavar="S,S", help="lengths in seconds")
     sub.add_argument("--rounds", type=int, default=5, metavar="N", help="processes of each engine")

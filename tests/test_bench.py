@@ -36,7 +36,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stands for the subprocesses; tells in which order they were started."""
     order: list[str] = []
 
-    def run(spec: Spec) -> dict[str, Any]:
+    def run(_name: str, spec: Spec) -> dict[str, Any]:
         order.append(spec.engine)
         jitter = order.count(spec.engine)  # the median must win
         if spec.engine == "emotion":
@@ -91,14 +91,14 @@ def test_a_child_measures_this_package(tiny_checkpoint: Path) -> None:
 
 def test_a_failed_child_is_one_clear_error(tmp_path: Path) -> None:
     spec = Spec("emotion", str(tmp_path), "cpu", "fp32", (1.0,), 1, 0)
-    with pytest.raises(ModelError, match=r"the process of emotion failed: .*CheckpointError"):
-        runner._child(spec)
+    with pytest.raises(ModelError, match=r"the process of emotion fp32 failed: .*CheckpointError"):
+        runner._child("emotion fp32", spec)
 
 
 def test_unknown_engines_and_lengths_are_refused(
     tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match="funasr or hf:DIR"):
+    with pytest.raises(ConfigError, match="hf:DIR or tree:DIR"):
         engines.open_backend("sphinx", tiny_checkpoint, "cpu", "fp32")
     assert main(["bench", "--model", str(tiny_checkpoint), "--clips", "ten"]) == 2
     assert "clips is 'ten'" in capsys.readouterr().err
@@ -168,6 +168,22 @@ def test_specs_name_each_engine() -> None:
     assert list(found) == ["emotion fp32", "emotion auto", "funasr", "hf:/other"]
     assert found["hf:/other"].engine == "hf" and found["hf:/other"].model == "/other"
     assert json.loads(json.dumps(asdict(found["funasr"])))["engine"] == "funasr"
+
+
+def test_another_version_runs_its_own_code(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    bench = tmp_path / "emotion" / "bench"
+    bench.mkdir(parents=True)
+    for package in (bench, bench.parent):
+        (package / "__init__.py").touch()
+    (bench / "child.py").write_text("raise SystemExit('the code of the other version')")
+    name = f"tree:{tmp_path}"
+    plan = runner.Plan(tiny_checkpoint, against=(name,))
+    assert runner.specs(plan)[name].engine == "emotion"
+    assert runner.specs(plan)[name].model == str(tiny_checkpoint.resolve())
+    with pytest.raises(ModelError, match=rf"{name}.*the code of the other version"):
+        runner.run_process("child", {}, name)
+    with pytest.raises(ConfigError, match="tree:DIR"):
+        runner.run(runner.Plan(tiny_checkpoint, against=(f"tree:{tmp_path}/none",)))
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def compare(plan: Plan, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
         clips = Path(scratch, "clips.npz")
         write_clips(clips, files)
         answers = {
-            name: run_process("agreement", asdict(Job(spec, str(clips))), spec.engine)["answers"]
+            name: run_process("agreement", asdict(Job(spec, str(clips))), name)["answers"]
             for name, spec in engines.items()
         }
     reference = answers.pop(REFERENCE)

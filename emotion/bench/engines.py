@@ -60,7 +60,7 @@ def open_backend(engine: str, model: Path, device: str, precision: Precision) ->
         return _Funasr(model, _plain(device))
     if engine == "hf":
         return _HuggingFace(model, _plain(device))
-    raise ConfigError(option="against", value=engine, expected="funasr or hf:DIR")
+    raise ConfigError(option="against", value=engine, expected="funasr, hf:DIR or tree:DIR")
 
 
 def _plain(device: str) -> str:

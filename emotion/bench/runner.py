@@ -19,11 +19,12 @@ import numpy as np
 
 from emotion.bench.child import Spec
 from emotion.config import PROJECT_DIR, Precision
-from emotion.errors import ModelError
+from emotion.errors import ConfigError, ModelError
 
 logger = logging.getLogger(__name__)
 
 OURS = "emotion"
+TREE = "tree"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Plan:
 
     Attributes:
         model: A checkpoint's folder in FunASR's layout.
-        against: Other engines: ``funasr``, or ``hf:DIR``.
+        against: Other engines: ``funasr``, ``hf:DIR``, or ``tree:DIR`` for another version of this
+            package, by the root of its repository.
         device: Where all run.
         precisions: Number formats in which this package runs.
         clips_s: Lengths for the warm latency.
@@ -59,8 +61,26 @@ def specs(plan: Plan) -> dict[str, Spec]:
     found = {f"{OURS} {p}": spec("emotion", plan.model, p) for p in plan.precisions}
     for name in plan.against:
         kind, _, folder = name.partition(":")
-        found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
+        if kind == TREE:
+            found[name] = spec("emotion", plan.model, "fp32")
+        else:
+            found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
     return found
+
+
+def source_tree(name: str) -> Path:
+    """The root of the repository whose code an engine runs, by its name in `specs`.
+
+    Raises:
+        ConfigError: Not a folder with this package.
+    """
+    kind, _, folder = name.partition(":")
+    if kind != TREE:
+        return PROJECT_DIR
+    if not (Path(folder) / "emotion" / "bench" / "child.py").is_file():
+        expected = "tree:DIR, DIR the root of this project's repository in another version"
+        raise ConfigError(option="against", value=name, expected=expected)
+    return Path(folder).resolve()
 
 
 def run(plan: Plan) -> dict[str, Any]:
@@ -71,13 +91,16 @@ def run(plan: Plan) -> dict[str, Any]:
         each other engine; above 1 is better) and ``parity``.
 
     Raises:
+        ConfigError: An engine's code is not there.
         ModelError: An engine's process failed; its last words are in the message.
     """
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in specs(plan)}
+    for name in records:
+        source_tree(name)  # refused now, not after the first rounds
     for number in range(plan.rounds):
         for name, spec in specs(plan).items():
             logger.info("round %d of %d: %s", number + 1, plan.rounds, name)
-            records[name].append(_child(spec))
+            records[name].append(_child(name, spec))
     engines = {name: _summary(found) for name, found in records.items()}
     reference = next((name for name in engines if not name.startswith(OURS)), None)
     ours = [name for name in engines if name.startswith(OURS)]
@@ -95,25 +118,32 @@ def run(plan: Plan) -> dict[str, Any]:
     }
 
 
-def run_process(module: str, told: dict[str, Any], engine: str) -> dict[str, Any]:
+def run_process(module: str, told: dict[str, Any], name: str) -> dict[str, Any]:
     """Runs ``emotion.bench.MODULE`` in a fresh process and reads the JSON on its last line.
 
+    Args:
+        module: Which.
+        told: Its argument.
+        name: The engine's in `specs`.
+
     Raises:
+        ConfigError: The engine's code is not there.
         ModelError: It failed; its last words are in the message.
     """
+    tree = source_tree(name)
     command = [sys.executable, "-m", f"emotion.bench.{module}", json.dumps(told)]
-    env = {**os.environ, "PYTHONPATH": str(PROJECT_DIR)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    env = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=tree)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ModelError(reason=f"the process of {engine} failed: {reason}")
+        raise ModelError(reason=f"the process of {name} failed: {reason}")
     record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return record
 
 
-def _child(spec: Spec) -> dict[str, Any]:
+def _child(name: str, spec: Spec) -> dict[str, Any]:
     began = time.monotonic()
-    record = run_process("child", asdict(spec), spec.engine)
+    record = run_process("child", asdict(spec), name)
     record["ready_s"] = record.pop("ready_at") - began
     record["first_s"] = record.pop("first_at") - began
     return record
