@@ -89,7 +89,7 @@ class Engine:
         precision: Precision = "auto",
         on_phase: PhaseHook = lambda phase: None,
     ) -> Engine:
-        """Loads a folder in FunASR's layout and runs one second of silence through it.
+        """Loads a folder in FunASR's layout and runs the shortest silence through it.
 
         Args:
             folder: The checkpoint.
@@ -110,7 +110,7 @@ class Engine:
             on_phase("building")
             engine = cls(checkpoint, placement)
             on_phase("warming")
-            engine.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+            engine.infer(np.zeros(engine.minimum_samples, np.float32))
         except (RuntimeError, MemoryError, OSError) as e:  # no memory on the card, say
             reason = f"{folder.name} cannot be loaded on {placement.device}: {e}"
             raise ModelError(reason=reason) from e

@@ -16,6 +16,9 @@ from emotion.labels import LABELS, parse_token
 
 Samples = NDArray[np.float32]
 
+# The first call is slow for every engine; `Engine.load` begins with one about as short.
+_WARM_UP = np.zeros(SAMPLE_RATE_HZ // 5, np.float32)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,8 +107,7 @@ class _Funasr:
             disable_pbar=True,
             disable_log=True,
         )
-        # What `Engine.load` does too: the first call is slow for every engine.
-        self.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        self.infer(_WARM_UP)
 
     def infer(self, samples: Samples) -> Answer:
         (answer,) = self._model.generate(samples, granularity="utterance", extract_embedding=True)
@@ -124,7 +126,7 @@ class _HuggingFace:
         from transformers import pipeline
 
         self._pipe: Any = pipeline("audio-classification", model=str(model), device=device)
-        self.infer(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        self.infer(_WARM_UP)
 
     def infer(self, samples: Samples) -> Answer:
         answers = self._pipe({"raw": samples, "sampling_rate": SAMPLE_RATE_HZ}, top_k=None)
