@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
 CPU_BATCH_S = 12.0
 CUDA_BATCH_S = 240.0
+_AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
 
 Samples = NDArray[np.float32]
@@ -157,8 +158,12 @@ class Engine:
         """
         # Alike lengths side by side, so that a padded batch holds little padding.
         order = sorted(range(len(clips)), key=lambda i: clips[i].size)
-        futures = dict(zip(order, self._batcher.submit_all([clips[i] for i in order]), strict=True))
-        return [futures[i].result() for i in range(len(clips))]
+        outputs: dict[int, FrameOutput] = {}
+        for first in range(0, len(order), _AT_ONCE):
+            part = order[first : first + _AT_ONCE]
+            futures = self._batcher.submit_all([clips[i] for i in part])
+            outputs.update(zip(part, (future.result() for future in futures), strict=True))
+        return [outputs[i] for i in range(len(clips))]
 
     def close(self) -> None:
         """Ends the worker; the engine cannot be used afterwards."""

@@ -182,8 +182,15 @@ def test_another_version_runs_its_own_code(tiny_checkpoint: Path, tmp_path: Path
     assert runner.specs(plan)[name].model == str(tiny_checkpoint.resolve())
     with pytest.raises(ModelError, match=rf"{name}.*the code of the other version"):
         runner.run_process("child", {}, name)
-    with pytest.raises(ConfigError, match="tree:DIR"):
-        runner.run(runner.Plan(tiny_checkpoint, against=(f"tree:{tmp_path}/none",)))
+
+
+def test_engines_that_cannot_run_are_refused_before_any_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "run_process", lambda *told: pytest.fail("a process was started"))
+    for name in ("nonsense", "tree", "tree:", f"tree:{tmp_path}", "hf", f"hf:{tmp_path}/none"):
+        with pytest.raises(ConfigError, match="funasr, hf:DIR .* tree:DIR"):
+            runner.run(runner.Plan(tmp_path, against=("funasr", name)))
 
 
 @pytest.mark.slow

@@ -115,6 +115,14 @@ def test_padded_batches_equal_packed_ones(engine: Engine) -> None:
             np.testing.assert_allclose(a.features, b.features, atol=1e-4)
 
 
+def test_more_clips_at_once_than_may_wait(engine: Engine) -> None:
+    clips = [tone(0.05 + 0.001 * (i % 7), i) for i in range(300)]
+    outputs = engine.infer_many(clips)
+    assert len(outputs) == 300
+    for i in (0, 127, 128, 299):
+        np.testing.assert_allclose(outputs[i].logits, engine.infer(clips[i]).logits, atol=1e-4)
+
+
 def test_a_closed_engine_refuses(tiny_checkpoint: Path) -> None:
     other = Engine.load(tiny_checkpoint, device="cpu")
     other.close()

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 OURS = "emotion"
 TREE = "tree"
+EXPECTED = "funasr, hf:DIR (a classifier) or tree:DIR (this project in another version)"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,23 @@ def specs(plan: Plan) -> dict[str, Spec]:
     for name in plan.against:
         kind, _, folder = name.partition(":")
         if kind == TREE:
-            found[name] = spec("emotion", plan.model, "fp32")
-        else:
-            found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
+            kind, folder = "emotion", ""
+        found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
     return found
+
+
+def check(plan: Plan) -> None:
+    """Refuses, before the first round, engines that cannot run.
+
+    Raises:
+        ConfigError: One is unknown or lacks its folder.
+    """
+    for name in plan.against:
+        kind, _, folder = name.partition(":")
+        needed = {"funasr": True, "hf": bool(folder) and Path(folder).is_dir(), TREE: bool(folder)}
+        if not needed.get(kind):
+            raise ConfigError(option="against", value=name, expected=EXPECTED)
+        source_tree(name)
 
 
 def source_tree(name: str) -> Path:
@@ -78,8 +92,7 @@ def source_tree(name: str) -> Path:
     if kind != TREE:
         return PROJECT_DIR
     if not (Path(folder) / "emotion" / "bench" / "child.py").is_file():
-        expected = "tree:DIR, DIR the root of this project's repository in another version"
-        raise ConfigError(option="against", value=name, expected=expected)
+        raise ConfigError(option="against", value=name, expected=EXPECTED)
     return Path(folder).resolve()
 
 
@@ -91,12 +104,11 @@ def run(plan: Plan) -> dict[str, Any]:
         each other engine; above 1 is better) and ``parity``.
 
     Raises:
-        ConfigError: An engine's code is not there.
+        ConfigError: See `check`.
         ModelError: An engine's process failed; its last words are in the message.
     """
+    check(plan)
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in specs(plan)}
-    for name in records:
-        source_tree(name)  # refused now, not after the first rounds
     for number in range(plan.rounds):
         for name, spec in specs(plan).items():
             logger.info("round %d of %d: %s", number + 1, plan.rounds, name)
