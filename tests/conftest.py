@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from emotion.audio import ffmpeg_path
 from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
 from emotion.recognizer import Recognizer
-from tests.fakes import FakeEngine
+from emotion.ui.runs import Desk
+from tests.fakes import FakeEngine, FakeService
 
 SPEECH = PROJECT_DIR.parent / "shared" / "speech"
 MINI = PROJECT_DIR / "models" / "emotion2vec_mini"
@@ -99,3 +100,14 @@ def fake_engine() -> FakeEngine:
 def fake_recognizer(fake_engine: FakeEngine) -> Recognizer:
     """A recognizer over the fake engine."""
     return Recognizer(fake_engine, name="fake", title="Fake")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def desk(fake_recognizer: Recognizer, tmp_path: Path) -> Desk:
+    """Takes recognitions by the fake model; its run folders lie in ``outputs``."""
+    return Desk(FakeService(fake_recognizer), tmp_path / "outputs")  # type: ignore[arg-type]
+
+
+def run_folders(desk: Desk) -> list[Path]:
+    """The run folders that a desk has made."""
+    return list(desk.outputs_dir.iterdir()) if desk.outputs_dir.exists() else []

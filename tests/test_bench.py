@@ -189,7 +189,7 @@ def test_engines_that_cannot_run_are_refused_before_any_runs(
 ) -> None:
     monkeypatch.setattr(runner, "run_process", lambda *told: pytest.fail("a process was started"))
     for name in ("nonsense", "tree", "tree:", f"tree:{tmp_path}", "hf", f"hf:{tmp_path}/none"):
-        with pytest.raises(ConfigError, match="funasr, hf:DIR .* tree:DIR"):
+        with pytest.raises(ConfigError, match=r"funasr, hf:DIR .* tree:DIR"):
             runner.run(runner.Plan(tmp_path, against=("funasr", name)))
 
 
