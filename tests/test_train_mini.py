@@ -1,9 +1,8 @@
-"""The trainer of the mini model: splits, start, augmentation, export, calibration, resuming."""
+"""The trainer of the mini model: splits, network, export, evaluation, command line."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 from typing import cast
@@ -17,18 +16,9 @@ from numpy.typing import NDArray
 from emotion.checkpoint import load_checkpoint
 from emotion.labels import LABELS, parse_token
 from emotion.model import ConvLayer, Emotion2vec
+from tests.mini_clips import RATE_HZ, make_clips, recordings_of, tone
 from tools.mini import evaluate
-from tools.mini.bands import (
-    BANDS,
-    BandPool,
-    analyse,
-    augment,
-    band_filters,
-    band_frequencies,
-    power,
-    random_gains,
-    to_phases,
-)
+from tools.mini.bands import BANDS, analyse, band_filters, frame_count, to_phases
 from tools.mini.data import (
     Clip,
     assign_folds,
@@ -39,34 +29,9 @@ from tools.mini.data import (
 )
 from tools.mini.evaluate import Predictions
 from tools.mini.export import TOKENS, export, funasr_name
-from tools.mini.network import BandNetwork, at_fifty_hz, channel_dropout, mini_config, start
-from tools.mini.training import SHORT_FRAMES, Batches, Recipe, Trainer, loss_of
-from tools.mini.voices import all_voices, change_tempo, change_voice, move_formants
+from tools.mini.network import BandNetwork, at_fifty_hz, mini_config, start
+from tools.mini.pool import BandPool
 from tools.train_mini import main
-
-RATE_HZ = 16_000
-
-
-def tone(hz: float, seconds: float = 1.0, level: float = 8000.0) -> NDArray[np.int16]:
-    time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    return (level * np.sin(2 * np.pi * hz * time_s)).astype(np.int16)
-
-
-def make_clips(speakers: int = 2) -> list[Clip]:
-    return [
-        Clip(Path(f"{corpus}{k}_{label}.wav"), label, f"{corpus}{k}", corpus)
-        for corpus, count in (("aa", speakers), ("bb", speakers + 1), ("cc", speakers + 4))
-        for k in range(count)
-        for label in (0, 3, 6)
-    ]
-
-
-def recordings_of(clips: list[Clip]) -> list[NDArray[np.int16]]:
-    rng = np.random.default_rng(0)
-    return [
-        (tone(150 + 60 * clip.label) + rng.normal(0, 300, RATE_HZ)).astype(np.int16)
-        for clip in clips
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -155,115 +120,6 @@ def test_speech_span_finds_the_loud_part() -> None:
     assert speech_span(quiet) == (0, 8000)
 
 
-# -- bands --------------------------------------------------------------------------------------
-
-
-def test_crops_are_within_a_recording_or_around_it() -> None:
-    pool = BandPool([tone(300, 2.0), tone(300, 0.5)])
-    g = torch.Generator().manual_seed(0)
-    crops = pool.crops(torch.tensor([0, 1] * 10), 100, g)
-    filled = crops.square().sum(-1) > 1.0  # (B, T)
-    assert bool(filled[0::2].all())
-    assert set(filled[1::2].sum(1).tolist()) == {int(pool.size[1])}
-    assert len({int(row.nonzero()[0]) for row in filled[1::2]}) > 3  # in various places
-
-
-def test_a_recording_shorter_than_a_frame_is_padded() -> None:
-    assert BandPool([tone(300, 0.01)]).size.tolist() == [1]
-
-
-def test_bands_respond_to_their_frequency() -> None:
-    filters, hz = band_filters(), band_frequencies()
-    torch.testing.assert_close(filters.norm(dim=1), torch.ones(2 * BANDS))
-    for band in (10, 25, 40):
-        found = analyse(tone(float(hz[band])), filters).float().square().sum(0)
-        assert abs(int(found.reshape(2, BANDS).sum(0).argmax()) - band) <= 1
-
-
-def test_three_phases_cancel_and_keep_the_power() -> None:
-    bands = torch.randn(50, 2 * BANDS)
-    phases = to_phases(bands).reshape(50, 3, BANDS)
-    torch.testing.assert_close(phases.sum(1), torch.zeros(50, BANDS), atol=1e-5, rtol=0.0)
-    expected = 1.5 * bands.square().reshape(50, 2, BANDS).sum(1)
-    torch.testing.assert_close(phases.square().sum(1), expected)
-
-
-def test_power_of_white_noise_is_its_variance() -> None:
-    noise = (np.random.default_rng(0).normal(0, 3000, 5 * RATE_HZ)).astype(np.int16)
-    found = power(analyse(noise, band_filters()).float()[None])
-    assert float(found) == pytest.approx(1.0, rel=0.05)
-
-
-# -- augmentation -------------------------------------------------------------------------------
-
-
-def test_augmentation_changes_every_crop_and_keeps_its_level() -> None:
-    bands = torch.randn(40, 120, 2 * BANDS)
-    bands[0] = 0.0
-    out = augment(bands, torch.Generator().manual_seed(1))
-    assert torch.equal(out, augment(bands, torch.Generator().manual_seed(1)))
-    assert out.shape == bands.shape
-    assert torch.isfinite(out).all()
-    level_db = 10 * torch.log10(power(out[1:]).flatten())
-    assert -6.0 < float(level_db.min()) < float(level_db.max()) < 3.1
-    silent = (out == 0).flatten(1).float().mean(1)
-    assert int((silent > 0).sum()) > 35
-    assert float(silent.max()) < 0.6
-
-
-def test_gains_are_positive_and_differ() -> None:
-    gains = random_gains(50, torch.Generator().manual_seed(0))
-    assert gains.shape == (50, BANDS)
-    assert bool((gains > 0).all())
-    assert float(gains.log().std(0).min()) > 0.2
-
-
-def test_tempo_changes_length_not_pitch() -> None:
-    audio = tone(250.0, 2.0).astype(float)
-    slow = change_tempo(audio, 0.8)
-    assert len(slow) / len(audio) == pytest.approx(1.25, abs=0.02)
-    peak = np.abs(np.fft.rfft(slow)).argmax() * RATE_HZ / len(slow)
-    assert peak == pytest.approx(250, abs=2)
-
-
-def test_formants_move_and_pitch_stays() -> None:
-    pulses = np.zeros(2 * RATE_HZ)
-    pulses[::128] = 20_000.0  # 125 Hz
-    time_s = np.arange(400) / RATE_HZ
-    voice = np.convolve(pulses, np.sin(2 * np.pi * 1000 * time_s) * np.exp(-time_s * 400))
-    voice = voice[: len(pulses)]
-    moved = move_formants(voice, 1.25)
-    assert len(moved) == len(voice)
-    spectrum = np.abs(np.fft.rfft(moved[4000:20000])) ** 2  # bins of 1 Hz
-    before = np.abs(np.fft.rfft(voice[4000:20000])) ** 2
-    assert spectrum[1100:].sum() / spectrum.sum() > 2 * before[1100:].sum() / before.sum()
-    at = np.arange(len(spectrum))
-    near = np.minimum(at % 125, 125 - at % 125) <= 5  # bins near a harmonic
-    assert spectrum[near].sum() > 0.9 * spectrum.sum()
-    np.testing.assert_allclose(move_formants(voice, 1.0), voice, atol=2.0)
-
-
-def test_faster_voice_is_higher_and_shorter() -> None:
-    changed = change_voice(tone(200.0, 2.0), 1.0, 1.1, 1.2)
-    assert changed.dtype == np.int16
-    assert len(changed) / RATE_HZ == pytest.approx(2 / 1.1 / 1.2, abs=0.03)
-    peak = np.abs(np.fft.rfft(changed)).argmax() * RATE_HZ / len(changed)
-    assert peak == pytest.approx(240, abs=2)
-
-
-def test_voices_are_made_once_and_again_for_other_clips(manifest: Path, tmp_path: Path) -> None:
-    clips = read_manifest(manifest)[:3]
-    made = all_voices(clips, 2, tmp_path, processes=1)
-    assert np.array_equal(made[0][1], read_audio(clips[1].path))  # loud from end to end
-    assert len(made[1][1]) != len(made[0][1])
-    written = (tmp_path / "voice1.npz").stat().st_mtime_ns
-    kept = all_voices(clips, 2, tmp_path, processes=1)
-    assert (tmp_path / "voice1.npz").stat().st_mtime_ns == written
-    for a, b in zip(made[1], kept[1], strict=True):
-        assert np.array_equal(a, b)
-    assert len(all_voices(clips[:2], 2, tmp_path, processes=1)[1]) == 2
-
-
 # -- network ------------------------------------------------------------------------------------
 
 
@@ -316,27 +172,18 @@ def test_start_makes_bands_equally_loud_and_keeps_quiet_frames_quiet() -> None:
     noise -= np.convolve(noise, np.ones(400) / 400, "same")
     noise *= 3000 / noise.std()
     noise[: 4 * RATE_HZ] *= 0.03  # half of it 30 dB down
-    pool = BandPool([noise.astype(np.int16)])
+    recording = noise.astype(np.int16)
+    pool = BandPool([recording], [np.zeros(frame_count(len(recording)), np.uint8)])
     network = BandNetwork(mini_config())
     start(network, pool.loudness())
     first = cast(ConvLayer, network.convs[0])
     scale = first.weight.detach().norm(dim=(1, 2))
-    x = to_phases(pool.flat.float()) * scale
+    x = to_phases(analyse(recording, band_filters()).float()) * scale
     level = x.square().mean(0).reshape(3, BANDS).mean(0).sqrt()
     assert float(level.max() / level.min()) < 1.1
     y = first.norm(x).detach()[:, 3:]
     quiet, loud = y[:300].std(), y[-300:].std()
     assert float(quiet) < 0.2 * float(loud)
-
-
-def test_channel_dropout_only_in_training() -> None:
-    layer = torch.nn.Identity()
-    layer.register_forward_hook(channel_dropout(0.5))
-    x = torch.ones(4, 10, 32)
-    assert torch.equal(layer.eval()(x), x)
-    dropped = layer.train()(x)
-    assert torch.equal(dropped[:, :1].expand_as(dropped), dropped)
-    assert set(dropped.unique().tolist()) == {0.0, 2.0}
 
 
 # -- export -------------------------------------------------------------------------------------
@@ -448,89 +295,6 @@ def test_prediction_does_not_depend_on_the_batch(
     np.testing.assert_allclose(together.logits, alone.logits, atol=1e-4)
 
 
-# -- training -----------------------------------------------------------------------------------
-
-RECIPE = Recipe(epochs=1.0, batch=8, voices=2, warmup_steps=2)
-
-
-@pytest.fixture(scope="module")
-def batches() -> Batches:
-    clips = make_clips()
-    recordings = recordings_of(clips)
-    return Batches(clips, [recordings, recordings[::-1]], RECIPE)
-
-
-def test_batches_depend_on_seed_and_step_alone(batches: Batches) -> None:
-    a, b, other = batches(5, 0.9), batches(5, 0.9), batches(6, 0.9)
-    assert torch.equal(a.bands, b.bands)
-    assert torch.equal(a.targets, b.targets)
-    assert not torch.equal(a.targets, other.targets)
-    torch.testing.assert_close(a.targets.sum(-1), torch.ones(2, 8))
-    joined = int(RECIPE.joined * RECIPE.batch)
-    assert joined > 0
-    assert torch.equal(a.targets[0, joined:], a.targets[1, joined:])
-    assert set(a.targets[:, :joined].unique().tolist()) == {0.0, 1.0}  # joined, not mixed
-    early = batches(5, 0.1)
-    assert torch.equal(early.targets[0], early.targets[1])
-    assert early.bands.shape[1] <= max(SHORT_FRAMES)
-
-
-def test_the_tail_is_joined_and_more_local(batches: Batches) -> None:
-    late, tail = batches(5, 0.9), batches(5, 1.0)
-    differ = [int((b.targets[0] != b.targets[1]).any(-1).sum()) for b in (late, tail)]
-    assert differ[1] > differ[0]
-    assert (late.part_weight, tail.part_weight) == (RECIPE.part_weight, RECIPE.tail_part_weight)
-    trainer = Trainer(batches, dataclasses.replace(RECIPE, epochs=0.5, tail_epochs=0.5))
-    rates, scales = [], []
-    while trainer.progress < 2.0:
-        trainer.train_step(batches(trainer.step, trainer.progress))
-        rates.append(trainer.optimizer.param_groups[0]["lr"])
-        scales.append(float(trainer.average.alibi_scale.mean()))
-    half = len(rates) // 2
-    assert scales[0] == 1.0
-    assert scales[-1] == RECIPE.tail_alibi
-    assert 0.0 < rates[-1] < rates[half + 1] <= RECIPE.tail_learning_rate
-
-
-def test_mixed_targets_are_of_two_clips_the_louder_first(batches: Batches) -> None:
-    plain = Batches.__new__(Batches)
-    plain.__dict__.update(batches.__dict__, recipe=dataclasses.replace(RECIPE, mixup=0.0))
-    mixed, alone = batches(3, 0.1), plain(3, 0.1)
-    assert torch.equal(mixed.targets.argmax(-1), alone.targets.argmax(-1))
-    assert set(alone.targets.unique().tolist()) == {0.0, 1.0}
-    assert len(mixed.targets.unique()) > 3
-    louder = mixed.targets.max(-1).values
-    assert bool((louder >= 0.5).all())
-
-
-def test_loss_rewards_the_right_label(batches: Batches, band_network: BandNetwork) -> None:
-    batch = batches(0, 0.0)
-    batch = dataclasses.replace(batch, targets=torch.eye(len(LABELS))[3].expand(2, 8, -1))
-    with torch.no_grad():
-        before = loss_of(band_network, batch, RECIPE)
-        band_network.head.bias[3] += 2.0
-        assert loss_of(band_network, batch, RECIPE) < before
-
-
-def test_resumed_run_is_the_same_run(batches: Batches, tmp_path: Path) -> None:
-    straight = Trainer(batches, RECIPE)
-    for step in range(4):
-        straight.train_step(batches(step, 0.5))
-    first = Trainer(batches, RECIPE)
-    for step in range(2):
-        first.train_step(batches(step, 0.5))
-    first.save(tmp_path / "t.pt")
-    second = Trainer(batches, RECIPE)
-    second.load(tmp_path / "t.pt")
-    for step in range(2, 4):
-        second.train_step(batches(step, 0.5))
-    assert second.step == 4
-    for a, b in zip(straight.average.parameters(), second.average.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-    with pytest.raises(ValueError, match="seed"):
-        Trainer(batches, dataclasses.replace(RECIPE, seed=1)).load(tmp_path / "t.pt")
-
-
 # -- command line -------------------------------------------------------------------------------
 
 
@@ -539,7 +303,7 @@ def test_cross_validation_from_the_command_line(
 ) -> None:
     start = ["--manifest", str(manifest), "--out", str(tmp_path)]
     voices = ["--voices", str(tmp_path / "voices")]
-    short = ["--epochs", "0.1", "--tail-epochs", "0.1"]
+    short = ["--epochs", "0.1"]
     assert main([*start, "--folds", "2", *short, *voices]) == 0
     facts = [json.loads((tmp_path / f"fold{k}/run.json").read_text()) for k in range(2)]
     assert not set(facts[0]["held_out"]) & set(facts[1]["held_out"])

@@ -23,11 +23,13 @@ from pathlib import Path
 
 import torch
 
+from tools.mini.clip_targets import Described, describe_all
 from tools.mini.data import Clip, assign_folds, read_audio, read_manifest
 from tools.mini.evaluate import fit_temperature, load_predictions, predict, report
 from tools.mini.export import export
+from tools.mini.head import fit_head
 from tools.mini.training import Batches, Recipe, Trainer
-from tools.mini.voices import all_voices
+from tools.mini.voices import all_voices, voices_key
 
 logger = logging.getLogger("train_mini")
 
@@ -47,7 +49,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, help="fold this one, not a fitted one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=Recipe.epochs)
-    parser.add_argument("--tail-epochs", type=float, default=Recipe.tail_epochs)
     parser.add_argument("--voices", type=Path, default=Path("runs/voices"), help="made once, kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
@@ -88,18 +89,25 @@ def train_one(
 ) -> None:
     """Trains and exports one model to ``folder``, and tests it on the speakers held out."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs, tail_epochs=args.tail_epochs)
+    recipe = Recipe(seed=args.seed, epochs=args.epochs)
     seen = [clip for clip in clips if clip.speaker not in held_out]
     unseen = [clip for clip in clips if clip.speaker in held_out]
     rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]
-    voices = all_voices(clips, recipe.voices, args.voices, os.cpu_count() or 1)
-    trainer = Trainer(Batches(seen, [[v[k] for k in rows] for v in voices], recipe), recipe)
-    del voices
+    processes = os.cpu_count() or 1
+    voices = all_voices(clips, recipe.voices, args.voices, processes)
+    described = describe_all(voices, args.voices, voices_key(clips), processes)
+    described = [Described(d.figures[rows], [d.pitch[k] for k in rows]) for d in described]
+    own = [[voice[k] for k in rows] for voice in voices]
+    trainer = Trainer(Batches(seen, own, described, recipe), recipe)
+    del voices, described, own
     if args.resume and (folder / TRAINING).exists():
         trainer.load(folder / TRAINING)
     logger.info("%d clips to train on, held out: %s", len(seen), sorted(held_out))
     trainer.run(folder / TRAINING)
     model = trainer.result()
+    heard = [read_audio(clip.path) for clip in seen]
+    strength, second_weight = recipe.strength, recipe.second_weight
+    fit_head(model, seen, heard, recipe.corpus_power, strength, second_weight, recipe.seed)
     temperature = args.temperature or 1.0
     if unseen:
         recordings = [read_audio(clip.path) for clip in unseen]

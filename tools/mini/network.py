@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +21,11 @@ CONSTANTS = 3  # channels of the first layer that are always one
 
 def mini_config(
     channels: int = 96,
-    width: int = 96,
+    width: int = 192,
     heads: int = 4,
     prenet: int = 1,
     depth: int = 1,
-    mlp: int = 192,
+    mlp: int = 256,
     pos: tuple[int, int, int] = (1, 15, 16),
     extra: int = 10,
 ) -> ModelConfig:
@@ -125,15 +124,3 @@ def at_fifty_hz(model: Emotion2vec) -> Emotion2vec:
     result = Emotion2vec(config)
     result.load_state_dict(state)
     return result.eval().requires_grad_(False)
-
-
-def channel_dropout(rate: float) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-    """A forward hook that drops whole channels of (B, T, C) in training, alike for all frames."""
-
-    def hook(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
-        if not module.training:
-            return None
-        keep = torch.rand(output.shape[0], 1, output.shape[2]) >= rate
-        return output * (keep / (1 - rate))
-
-    return hook

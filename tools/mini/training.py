@@ -1,4 +1,8 @@
-"""One training run: batches that depend on seed and progress, loss, steps, checkpoints."""
+"""One training run: batches that depend on seed and step, loss, steps, checkpoints.
+
+The network learns without labels to tell what speech is like: pitch, rhythm, spectrum. Trained on
+labels it learns the voices of few speakers instead. The labels come last, see `tools.mini.head`.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from emotion.labels import LABELS
-from emotion.model import Block, Emotion2vec
-from tools.mini.bands import BANDS, HOP, BandPool, augment
-from tools.mini.data import Clip, sampling_weights
-from tools.mini.network import BandNetwork, at_fifty_hz, channel_dropout, mini_config, start
+from emotion.model import Emotion2vec
+from tools.mini.bands import HOP, add_noise, change_microphone, frame_count
+from tools.mini.clip_targets import Described
+from tools.mini.data import Clip
+from tools.mini.frame_targets import frame_targets
+from tools.mini.network import BandNetwork, at_fifty_hz, mini_config, start
+from tools.mini.pool import BandPool
+from tools.mini.teacher import teach
 
 logger = logging.getLogger(__name__)
 
@@ -33,156 +39,121 @@ class Recipe:
 
     Attributes:
         seed: Of all randomness but that of the voices.
-        epochs: Length of the schedule in passes over as many clips as there are.
-        batch: Clips in a step.
+        epochs: Length of the schedule in passes over as many recordings as there are.
+        batch: Recordings in a step.
         learning_rate: Highest, after the warm-up.
         warmup_steps: Steps until then.
-        weight_decay: On matrices.
+        weight_decay: Of all parameters.
         ema_decay: Of the averaged weights, which are the result.
-        dropout: Of channels, after projection, attention and MLP.
-        label_smoothing: Share of a target that goes to all other labels.
-        late: Progress from which crops are long and some are joined.
-        joined: Share of such a batch that is two clips one after the other.
-        tail_epochs: Passes after the schedule, with what makes the frame scores local.
-        tail_learning_rate: Highest in the tail.
-        tail_joined: `joined` in the tail.
-        tail_part_weight: `part_weight` in the tail.
-        tail_alibi: Scale of the attention bias in the tail; it was 1 before.
-        mixup: Parameter of the beta distribution of the shares of two clips laid over each other.
-        part_weight: Weight of the loss on the parts of a crop against the loss on all of it.
-        corpus_power: See `sampling_weights`.
-        voices: Voices of every clip, its own among them.
+        voices: Voices of every recording, its own among them.
+        frame_weight: Weight of the loss of each frame's targets.
+        mean_weight: Weight of the loss of their means over the recording.
+        clip_weight: Weight of the loss of the recording's figures.
+        teacher_weight: Weight of the loss of what the teacher says of the recording.
+        silent: Share of the batches that have silence around all recordings.
+        corpus_power: Of the head, see `sampling_weights`.
+        strength: Of the head, see `tools.mini.head.fit_head`.
+        second_weight: Of the head, too.
     """
 
     seed: int = 0
-    epochs: float = 72.0
+    epochs: float = 32.0
     batch: int = 32
     learning_rate: float = 1.5e-3
     warmup_steps: int = 200
-    weight_decay: float = 0.05
-    ema_decay: float = 0.999
-    dropout: float = 0.1
-    label_smoothing: float = 0.1
-    late: float = 0.7
-    joined: float = 0.25
-    tail_epochs: float = 6.0
-    tail_learning_rate: float = 4e-4
-    tail_joined: float = 0.5
-    tail_part_weight: float = 1.0
-    tail_alibi: float = 3.0
-    mixup: float = 0.3
-    part_weight: float = 0.3
-    corpus_power: float = 0.3
+    weight_decay: float = 0.01
+    ema_decay: float = 0.998
     voices: int = 5
+    frame_weight: float = 0.3
+    mean_weight: float = 2.0
+    clip_weight: float = 2.0
+    teacher_weight: float = 3.0
+    silent: float = 0.7
+    corpus_power: float = 0.3
+    strength: float = 0.03
+    second_weight: float = 0.3
 
 
-SHORT_FRAMES = (126, 234)  # at 100 a second
-LONG_FRAMES = (160, 300)
+SHORTEST, LONGEST = 120, 420  # frames of a batch, 100 a second
+MOST_SILENCE = 200  # frames
+NEIGHBOURS = 400  # recordings of similar length that a batch is drawn from
+LIMIT = 4.0  # standard deviations of a recording's figures
+MINIMUM_STD = 1e-2
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of one length; a target for what is before and one for what is after a cut.
+    """Recordings of similar length and what they are like.
 
     Attributes:
         bands: float32, (B, T, 2 * BANDS), 100 frames a second.
-        cut: int64, (B,), frames.
-        targets: float32, (2, B, labels).
-        part_weight: Weight of the loss on the parts.
+        frames: float32, (B, T, frame figures), see `frame_targets`.
+        figures: float32, (B, clip figures), standardised.
+        taught: float32, (B, logits), of the teacher, standardised.
     """
 
     bands: Tensor
-    cut: Tensor
-    targets: Tensor
-    part_weight: float
+    frames: Tensor
+    figures: Tensor
+    taught: Tensor
+
+
+def standardise(figures: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Zero mean and unit variance over all voices, outliers cut off: (N, figures) each."""
+    every = np.concatenate(figures)
+    mean, std = every.mean(0), every.std(0) + 1e-4
+    return [np.clip((table - mean) / std, -LIMIT, LIMIT).astype(np.float32) for table in figures]
 
 
 class Batches:
-    """Batches by step and progress: with the same seed, the same ones give the same batch.
+    """Batches by step: with the same seed, the same step gives the same batch.
 
     Args:
-        clips: N clips to train on.
+        clips: N clips.
         voices: For each voice, int16, (samples,) each, 16 kHz, of the clips.
+        described: For each voice, what is known of them.
         recipe: Settings.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], voices: Sequence[Sequence[NDArray[np.int16]]], recipe: Recipe
+        self,
+        clips: Sequence[Clip],
+        voices: Sequence[Sequence[NDArray[np.int16]]],
+        described: Sequence[Described],
+        recipe: Recipe,
     ) -> None:
         self.recipe = recipe
         self.count = len(clips)
-        self.pools = [BandPool(recordings) for recordings in voices]
-        self._weights = torch.from_numpy(sampling_weights(clips, recipe.corpus_power))
-        self._labels = torch.tensor([clip.label for clip in clips])
+        self.pools = [BandPool(v, d.pitch) for v, d in zip(voices, described, strict=True)]
+        self._by_length = [torch.argsort(pool.size, stable=True) for pool in self.pools]
+        figures = standardise([d.figures for d in described])
+        taught = standardise(teach(clips, figures, recipe.corpus_power))
+        self._figures, self._taught = (
+            torch.from_numpy(np.stack(figures)),
+            torch.from_numpy(np.stack(taught)),
+        )
 
-    def __call__(self, step: int, progress: float) -> Batch:
-        """The batch of one step at some progress of the schedule."""
-        recipe, late, tail = self.recipe, progress >= self.recipe.late, progress >= 1
-        g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        shortest, longest = LONG_FRAMES if late else SHORT_FRAMES
-        frames = int(torch.randint(shortest, longest + 1, (), generator=g))
-        rows = torch.multinomial(self._weights, recipe.batch, True, generator=g)
-        voice = torch.randint(len(self.pools), rows.shape, generator=g)
-        bands = torch.zeros(recipe.batch, frames, 2 * BANDS)
-        for number, pool in enumerate(self.pools):
-            own = voice == number
-            bands[own] = pool.crops(rows[own], frames, g)
-        first = F.one_hot(self._labels[rows], len(LABELS)).float()
-        second = first.clone()
-        share = 0.35 + 0.3 * torch.rand(rows.shape, generator=g)
-        cut = (frames * share).long()
-        share_joined = recipe.tail_joined if tail else recipe.joined
-        joined = int(share_joined * recipe.batch) if late else 0
-        if joined:
-            other = torch.randint(joined, recipe.batch, (joined,), generator=g)
-            before = torch.arange(frames) < cut[:joined, None]
-            bands[:joined] = torch.where(before[..., None], bands[:joined], bands[other])
-            second[:joined] = first[other]
-        bands, targets = augment(bands, g), torch.stack([first, second])
-        if recipe.mixup:
-            bands, targets = self._mix(bands, targets, joined, g)
-        weight = recipe.tail_part_weight if tail else recipe.part_weight
-        return Batch(bands, cut, targets, weight)
-
-    def _mix(
-        self, bands: Tensor, targets: Tensor, joined: int, g: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        # Clips that are not joined, each under another of them that is no louder.
-        alone = torch.arange(joined, len(bands))
-        other = alone[torch.randperm(len(alone), generator=g)]
-        seed = int(torch.randint(2**31, (), generator=g))
-        draws = np.random.default_rng(seed).beta(self.recipe.mixup, self.recipe.mixup, len(alone))
-        share = torch.from_numpy(np.maximum(draws, 1 - draws)).float()[:, None]
-        mixed, mixed_targets = bands.clone(), targets.clone()
-        gain, other_gain = share[..., None].sqrt(), (1 - share)[..., None].sqrt()
-        mixed[alone] = bands[alone] * gain + bands[other] * other_gain
-        mixed_targets[:, alone] = targets[:, alone] * share + targets[:, other] * (1 - share)
-        return mixed, mixed_targets
-
-
-def loss_of(model: Emotion2vec, batch: Batch, recipe: Recipe) -> Tensor:
-    """Cross-entropy of the whole crop's logits, and of the mean frame logits of its two parts."""
-    features = model(batch.bands)  # (B, T, D)
-    frames = features.shape[1]
-    centre = (torch.arange(frames) + 0.5) * model.config.hop_samples / HOP
-    before = (centre < batch.cut[:, None]).float()[..., None]  # (B, T, 1)
-    share = before.mean(1)  # (B, 1)
-    first = (features * before).sum(1) / (share * frames)
-    second = (features * (1 - before)).sum(1) / ((1 - share) * frames)
-    logits = model.head(torch.stack([features.mean(1), first, second]))  # (3, B, labels)
-    whole = batch.targets[0] * share + batch.targets[1] * (1 - share)
-    targets = torch.cat([whole[None], batch.targets])
-    known = torch.ones(len(LABELS)) / (len(LABELS) - 1)
-    known[-1] = 0.0  # "unknown" is never a target
-    targets = targets * (1 - recipe.label_smoothing) + known * recipe.label_smoothing
-    losses = -(targets * logits.log_softmax(-1)).sum(-1)  # (3, B)
-    parts = losses[1] * share[:, 0] + losses[2] * (1 - share[:, 0])
-    loss: Tensor = losses[0].mean() + batch.part_weight * parts.mean()
-    return loss
+    def __call__(self, step: int) -> Batch:
+        """The batch of one step; the voices take turns."""
+        g = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        voice = step % len(self.pools)
+        pool = self.pools[voice]
+        anchor = int(torch.randint(self.count, (), generator=g))
+        first = max(0, min(self.count - NEIGHBOURS, anchor - NEIGHBOURS // 2))
+        near = self._by_length[voice][first : first + NEIGHBOURS]
+        rows = near[torch.randint(len(near), (self.recipe.batch,), generator=g)]
+        frames = min(max(int(pool.size[rows].max()), SHORTEST), LONGEST)
+        if torch.rand((), generator=g) < self.recipe.silent:
+            frames += int(torch.randint(MOST_SILENCE, (), generator=g))
+        bands, pitch = pool.crops(rows, frames, g)
+        bands = change_microphone(bands, g)
+        targets = frame_targets(bands, pitch)
+        figures, taught = self._figures[voice, rows], self._taught[voice, rows]
+        return Batch(add_noise(bands, g), targets, figures, taught)
 
 
 class Trainer:
-    """Network, averaged network and optimiser of one run.
+    """Network, averaged network, readouts and optimiser of one run.
 
     Args:
         batches: Where the batches come from.
@@ -196,54 +167,74 @@ class Trainer:
         self.model = BandNetwork(mini_config())
         self.model.alibi_scale.requires_grad_(False)  # lets attention take its fast path
         self.model.convs[0].get_parameter("weight").requires_grad_(False)  # stays mel filters
+        self.model.head.requires_grad_(False)  # fitted afterwards
         start(self.model, batches.pools[0].loudness())
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        hook = channel_dropout(recipe.dropout)
-        self.model.project.register_forward_hook(hook)
-        for block in (cast(Block, module) for module in self.model.blocks):
-            block.out.register_forward_hook(hook)
-            block.fc2.register_forward_hook(hook)
+        some = batches(-1)
+        every = some.frames.flatten(0, 1)
+        self._mean, self._std = every.mean(0), every.std(0) + MINIMUM_STD
+        self.readouts = nn.ModuleList(
+            nn.Linear(self.model.config.embed_dim, figures)
+            for figures in (some.frames.shape[2], some.figures.shape[1], some.taught.shape[1])
+        )
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
-        matrices = [p for p in self._trained if p.ndim > 1]
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": [p for p in self._trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        self._trained += self.readouts.parameters()
+        self.optimizer = torch.optim.AdamW(
+            self._trained, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
+        )
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean squared errors of frames, their means, recordings' figures and the teacher."""
+        features = self.model(batch.bands)  # (B, T / 4, D)
+        targets = self.align(batch.frames, features.shape[1])
+        targets = (targets - self._mean) / self._std
+        by_frame, by_clip, by_teacher = self.readouts
+        found, mean = by_frame(features), features.mean(1)
+        return (
+            F.mse_loss(found, targets),
+            F.mse_loss(found.mean(1), targets.mean(1)),
+            F.mse_loss(by_clip(mean), batch.figures),
+            F.mse_loss(by_teacher(mean), batch.taught),
+        )
+
+    def align(self, frames: Tensor, count: int) -> Tensor:
+        """Means of what lies in the middle of what each of ``count`` features hears: (B, count, …).
+
+        Args:
+            frames: (B, T, figures), 100 a second.
+            count: Features of T frames.
+        """
+        config = self.model.config
+        hop = config.hop_samples // HOP
+        first = (frame_count(config.receptive_field_samples) - hop) // 2
+        own = frames[:, first : first + hop * count]
+        return own.reshape(len(own), count, hop, -1).mean(2)
 
     @property
-    def progress(self) -> float:
-        """Share of the schedule that is done; 1 and more in the tail."""
-        return self.step * self.recipe.batch / (self.recipe.epochs * self.batches.count)
-
-    @property
-    def _end(self) -> float:
-        return 1.0 + self.recipe.tail_epochs / self.recipe.epochs
+    def steps(self) -> int:
+        """Length of the schedule."""
+        return round(self.recipe.epochs * self.batches.count / self.recipe.batch)
 
     def _learning_rate(self) -> float:
-        recipe, progress = self.recipe, self.progress
-        if progress >= 1:
-            left = max(0.0, self._end - progress) / (self._end - 1)
-            return recipe.tail_learning_rate * left
-        warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
-        return recipe.learning_rate * warm * (0.51 + 0.49 * math.cos(math.pi * progress))
+        warm = min(1.0, (self.step + 1) / self.recipe.warmup_steps)
+        cosine = 0.51 + 0.49 * math.cos(math.pi * self.step / self.steps)
+        return self.recipe.learning_rate * warm * cosine
 
     def train_step(self, batch: Batch) -> float:
         """One step of the optimiser and of the average; returns the loss."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # of dropout
-        if self.progress >= 1:
-            for network in (self.model, self.average):
-                network.alibi_scale.detach().fill_(self.recipe.tail_alibi)
+        recipe = self.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.model.train()
-        loss = loss_of(self.model, batch, self.recipe)
+        frames, means, clips, taught = self.losses(batch)
+        local = recipe.frame_weight * frames + recipe.mean_weight * means
+        loss = local + recipe.clip_weight * clips + recipe.teacher_weight * taught
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._trained, 1.0)
+        nn.utils.clip_grad_norm_(self._trained, 2.0)
         self.optimizer.step()
         self.step += 1
-        decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
+        decay = min(recipe.ema_decay, self.step / (9 + self.step))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
             for slow, fast in pairs:
@@ -254,22 +245,21 @@ class Trainer:
         """Trains to the end of the schedule, and saves a training checkpoint now and then."""
         started_s, saved_s, total, count = time.monotonic() - self.elapsed_s, 0.0, 0.0, 0
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as ahead:
-            coming = ahead.submit(self.batches, self.step, self.progress)
-            while self.progress < self._end:
+            coming = ahead.submit(self.batches, self.step)
+            while self.step < self.steps:
                 batch = coming.result()
-                coming = ahead.submit(self.batches, self.step + 1, self.progress)
+                coming = ahead.submit(self.batches, self.step + 1)
                 total, count = total + self.train_step(batch), count + 1
                 self.elapsed_s = time.monotonic() - started_s
                 if self.elapsed_s - saved_s > every_s:
                     self.save(checkpoint)
-                    epoch = self.step * self.recipe.batch / self.batches.count
-                    line = "%.1f min, step %d, epoch %.1f, loss %.3f"
-                    logger.info(line, self.elapsed_s / 60, self.step, epoch, total / count)
+                    line = "%.1f min, step %d of %d, loss %.3f"
+                    logger.info(line, self.elapsed_s / 60, self.step, self.steps, total / count)
                     saved_s, total, count = self.elapsed_s, 0.0, 0
         self.save(checkpoint)
 
     def result(self) -> Emotion2vec:
-        """The averaged network as it is shipped: on waveforms, 50 frames a second."""
+        """The averaged network as it is shipped, but for its head: on waveforms, at 50 Hz."""
         return at_fifty_hz(self.average)
 
     def save(self, path: Path) -> None:
@@ -281,6 +271,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
+            "readouts": self.readouts.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         torch.save(state, temporary)
@@ -298,4 +289,5 @@ class Trainer:
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        self.readouts.load_state_dict(state["readouts"])
         self.optimizer.load_state_dict(state["optimizer"])

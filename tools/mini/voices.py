@@ -124,19 +124,18 @@ def all_voices(
         For each voice, a list of int16, (samples,), one a clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made_from = [str(clip.path) for clip in clips] + [f"{_MARGIN} {_FORMANT} {_TEMPO} {_SPEED}"]
-    manifest = hashlib.sha256("\n".join(made_from).encode()).hexdigest()
+    key = voices_key(clips)
     result = []
     for voice in range(voices):
         kept = folder / f"voice{voice}.npz"
-        if not _matches(kept, manifest):
+        if not was_made(kept, key):
             logger.info("making voice %d of %d", voice + 1, voices)
             tasks = [(clip.path, number, voice) for number, clip in enumerate(clips)]
             with multiprocessing.Pool(processes) as pool:
                 made = pool.starmap(one_voice, tasks, chunksize=32)
             sizes = np.array([len(audio) for audio in made])
             partial = kept.with_suffix(".partial.npz")
-            np.savez(partial, manifest=manifest, sizes=sizes, audio=np.concatenate(made))
+            np.savez(partial, key=key, sizes=sizes, audio=np.concatenate(made))
             partial.replace(kept)
         with np.load(kept) as file:
             ends = np.cumsum(file["sizes"])
@@ -144,8 +143,15 @@ def all_voices(
     return result
 
 
-def _matches(kept: Path, manifest: str) -> bool:
+def voices_key(clips: Sequence[Clip]) -> str:
+    """Differs where the voices of these clips would."""
+    made_from = [str(clip.path) for clip in clips] + [f"{_MARGIN} {_FORMANT} {_TEMPO} {_SPEED}"]
+    return hashlib.sha256("\n".join(made_from).encode()).hexdigest()
+
+
+def was_made(kept: Path, key: str) -> bool:
+    """Whether the file is there and was made for this key."""
     if not kept.exists():
         return False
     with np.load(kept) as file:
-        return str(file["manifest"]) == manifest
+        return "key" in file and str(file["key"]) == key
