@@ -113,7 +113,7 @@ def test_loading_is_told(tmp_path: Path) -> None:
     told = threading.Event()
 
     class Loading(FakeService):
-        def recognizer(hooks: Any = None, on_wait: Any = None) -> Recognizer:
+        def recognizer(self, hooks: Any = None, on_wait: Any = None) -> Recognizer:
             on_wait(Status("building", 3, "Large"))
             told.set()
             while True:
