@@ -110,8 +110,7 @@ def train_one(
     fit_head(model, seen, heard, recipe.corpus_power, strength, second_weight, recipe.seed)
     temperature = args.temperature or 1.0
     if unseen:
-        recordings = [read_audio(clip.path) for clip in unseen]
-        predictions = predict(model, unseen, recordings)
+        predictions = predict(model, unseen, [read_audio(clip.path) for clip in unseen])
         predictions.save(folder / PREDICTIONS)
         temperature = args.temperature or fit_temperature(predictions)
         (folder / "report.md").write_text(report(predictions), encoding="utf-8")

@@ -76,8 +76,8 @@ def check(plan: Plan) -> None:
     """
     for name in plan.against:
         kind, _, folder = name.partition(":")
-        needed = {"funasr": True, "hf": bool(folder) and Path(folder).is_dir(), TREE: bool(folder)}
-        if not needed.get(kind):
+        missing = kind == "hf" and not (folder and Path(folder).is_dir())
+        if missing or kind not in ("funasr", "hf", TREE):
             raise ConfigError(option="against", value=name, expected=EXPECTED)
         source_tree(name)
 
@@ -91,7 +91,7 @@ def source_tree(name: str) -> Path:
     kind, _, folder = name.partition(":")
     if kind != TREE:
         return PROJECT_DIR
-    if not (Path(folder) / "emotion" / "bench" / "child.py").is_file():
+    if not folder or not (Path(folder) / "emotion" / "bench" / "child.py").is_file():
         raise ConfigError(option="against", value=name, expected=EXPECTED)
     return Path(folder).resolve()
 

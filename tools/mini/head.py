@@ -68,11 +68,10 @@ def fit_head(
     whole = mean_features(model, recordings)
     seconds = mean_features(model, [one_second(audio, rng) for audio in recordings])
     scaler = StandardScaler().fit(whole)
-    label = np.array([clip.label for clip in clips])
     weight = sampling_weights(clips, corpus_power) * len(clips)
     classifier = LogisticRegression(C=strength, max_iter=5000).fit(
         scaler.transform(np.concatenate([whole, seconds])),
-        np.tile(label, 2),
+        np.tile([clip.label for clip in clips], 2),
         sample_weight=np.concatenate([weight, second_weight * weight]),
     )
     matrix, bias = classifier.coef_, classifier.intercept_

@@ -1,7 +1,8 @@
 """One training run: batches that depend on seed and step, loss, steps, checkpoints.
 
-The network learns without labels to tell what speech is like: pitch, rhythm, spectrum. Trained on
-labels it learns the voices of few speakers instead. The labels come last, see `tools.mini.head`.
+The network learns to tell what speech is like: pitch, rhythm, spectrum. Trained on labels it learns
+the voices of few speakers instead. What it is told of them is what `tools.mini.teacher` makes of a
+recording's figures; the labels themselves come last, see `tools.mini.head`.
 """
 
 from __future__ import annotations
