@@ -162,6 +162,34 @@ def test_resumed_run_is_the_same_run(batches: Batches, tmp_path: Path) -> None:
         Trainer(batches, dataclasses.replace(RECIPE, seed=1)).load(tmp_path / "t.pt")
 
 
+def test_later_stages_are_on_more_voices_and_begin_where_the_one_before_ended(
+    batches: Batches, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(RECIPE, refinements=2, refine_voices=2, refine_epochs=0.5)
+    first, *later = recipe.stages()
+    assert first == recipe
+    assert [stage.voices for stage in later] == [2, 2]
+    assert len({stage.seed for stage in later}) == 2
+    one = Trainer(batches, first)
+    for step in range(2):
+        one.train_step(batches(step))
+    one.save(tmp_path / "0.pt")
+    other = Trainer(batches, later[0])
+    other.begin_with(tmp_path / "0.pt")
+    assert (other.step, other.steps_before) == (0, 2)
+    for a, b in zip(one.average.parameters(), other.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert (
+        other.optimizer.state_dict()["state"].keys() == one.optimizer.state_dict()["state"].keys()
+    )
+    other.train_step(batches(0))
+    assert other.optimizer.param_groups[0]["lr"] <= recipe.refine_rate
+    other.save(tmp_path / "1.pt")
+    last = Trainer(batches, later[1])
+    last.begin_with(tmp_path / "1.pt")
+    assert last.steps_before == 3
+
+
 # -- head ---------------------------------------------------------------------------------------
 
 

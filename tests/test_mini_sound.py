@@ -29,9 +29,11 @@ from tools.mini.frame_targets import frame_targets
 from tools.mini.pitch import UNVOICED, pitch_track, semitones, voiced
 from tools.mini.pool import BandPool
 from tools.mini.voices import (
+    NARROW,
     all_voices,
     change_tempo,
     change_voice,
+    draw,
     move_formants,
     voices_key,
     was_made,
@@ -165,6 +167,20 @@ def test_voices_are_made_once_and_again_for_other_clips(clips: list[Clip], tmp_p
     for a, b in zip(made[1], kept[1], strict=True):
         assert np.array_equal(a, b)
     assert len(all_voices(clips[:2], 2, tmp_path, processes=1)[1]) == 2
+
+
+def test_wide_voices_go_further_than_narrow_ones() -> None:
+    narrow = np.log([draw(number, 1 + number % (NARROW - 1)) for number in range(300)])
+    wide = np.log([draw(number, NARROW + number % 7) for number in range(300)])
+    assert len(np.unique(np.concatenate([narrow, wide]), axis=0)) == 600
+    one, other = np.ptp(narrow[:, 2]), np.ptp(wide[:, 2])  # of speed: what pitch does
+    assert other > 1.5 * one
+    tract, other_tract = narrow[:, 0] + narrow[:, 2], wide[:, 0] + wide[:, 2]
+    assert np.corrcoef(wide[:, 2], other_tract)[0, 1] > 0.5  # it follows pitch
+    assert np.ptp(other_tract) < np.ptp(tract) + 0.05  # but no further than the narrow ones' goes
+    rate = wide[:, 1] + wide[:, 2]
+    assert np.ptp(rate) < 0.41
+    assert abs(np.corrcoef(rate, wide[:, 2])[0, 1]) < 0.2
 
 
 def test_files_of_another_kind_are_made_again(clips: list[Clip], tmp_path: Path) -> None:

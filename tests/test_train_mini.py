@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from pathlib import Path
 from typing import cast
@@ -31,6 +32,7 @@ from tools.mini.evaluate import Predictions
 from tools.mini.export import TOKENS, export, funasr_name
 from tools.mini.network import BandNetwork, at_fifty_hz, mini_config, start
 from tools.mini.pool import BandPool
+from tools.mini.training import Recipe
 from tools.train_mini import main
 
 
@@ -299,14 +301,22 @@ def test_prediction_does_not_depend_on_the_batch(
 
 
 def test_cross_validation_from_the_command_line(
-    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few = functools.partial(Recipe, voices=2, refine_voices=3, refinements=1)
+    monkeypatch.setattr("tools.train_mini.Recipe", few)
     start = ["--manifest", str(manifest), "--out", str(tmp_path)]
     voices = ["--voices", str(tmp_path / "voices")]
-    short = ["--epochs", "0.1"]
+    short = ["--epochs", "2"]
     assert main([*start, "--folds", "2", *short, *voices]) == 0
     facts = [json.loads((tmp_path / f"fold{k}/run.json").read_text()) for k in range(2)]
     assert not set(facts[0]["held_out"]) & set(facts[1]["held_out"])
+    stages = [(tmp_path / f"fold0/training{k}.pt").exists() for k in range(3)]
+    assert stages == [True, True, False]
+    assert facts[0]["steps"] == 2
     assert load_checkpoint(tmp_path / "fold1", convert=False).tokens == LABELS
     capsys.readouterr()
     assert main(["--report", str(tmp_path)]) == 0

@@ -18,7 +18,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -34,7 +34,7 @@ from tools.mini.voices import all_voices, voices_key
 logger = logging.getLogger("train_mini")
 
 PREDICTIONS = "predictions.npz"
-TRAINING = "training.pt"
+TRAINING = "training{stage}.pt"
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,7 +48,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="train on all speakers, test nothing")
     parser.add_argument("--temperature", type=float, help="fold this one, not a fitted one")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, default=Recipe.epochs)
+    parser.add_argument("--epochs", type=float, help="of every stage, for a trial")
     parser.add_argument("--voices", type=Path, default=Path("runs/voices"), help="made once, kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
@@ -84,26 +84,50 @@ def held_out_sets(clips: Sequence[Clip], args: argparse.Namespace) -> list[tuple
     return [(args.out, folds[args.fold])]
 
 
+def make_batches(clips: Sequence[Clip], held_out: set[str], stage: Recipe, folder: Path) -> Batches:
+    """The batches of a stage, of the speakers who are not held out; voices are kept in a folder."""
+    rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]
+    processes = os.cpu_count() or 1
+    voices = all_voices(clips, stage.voices, folder, processes)
+    described = describe_all(voices, folder, voices_key(clips), processes)
+    described = [Described(d.figures[rows], [d.pitch[k] for k in rows]) for d in described]
+    own = [[voice[k] for k in rows] for voice in voices]
+    return Batches([clips[k] for k in rows], own, described, stage)
+
+
+def train_network(
+    clips: Sequence[Clip],
+    held_out: set[str],
+    folder: Path,
+    recipe: Recipe,
+    args: argparse.Namespace,
+) -> Trainer:
+    """Trains through all stages; each keeps its checkpoint in ``folder``."""
+    before: Path | None = None
+    for number, stage in enumerate(recipe.stages()):
+        kept = folder / TRAINING.format(stage=number)
+        trainer = Trainer(make_batches(clips, held_out, stage, args.voices), stage)
+        if args.resume and kept.exists():
+            trainer.load(kept)
+        elif before is not None:
+            trainer.begin_with(before)
+        trainer.run(kept)
+        before = kept
+    return trainer
+
+
 def train_one(
     clips: Sequence[Clip], held_out: set[str], folder: Path, args: argparse.Namespace
 ) -> None:
     """Trains and exports one model to ``folder``, and tests it on the speakers held out."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs)
+    recipe = Recipe(seed=args.seed)
+    if args.epochs is not None:
+        recipe = replace(recipe, epochs=args.epochs, refine_epochs=args.epochs)
     seen = [clip for clip in clips if clip.speaker not in held_out]
     unseen = [clip for clip in clips if clip.speaker in held_out]
-    rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]
-    processes = os.cpu_count() or 1
-    voices = all_voices(clips, recipe.voices, args.voices, processes)
-    described = describe_all(voices, args.voices, voices_key(clips), processes)
-    described = [Described(d.figures[rows], [d.pitch[k] for k in rows]) for d in described]
-    own = [[voice[k] for k in rows] for voice in voices]
-    trainer = Trainer(Batches(seen, own, described, recipe), recipe)
-    del voices, described, own
-    if args.resume and (folder / TRAINING).exists():
-        trainer.load(folder / TRAINING)
     logger.info("%d clips to train on, held out: %s", len(seen), sorted(held_out))
-    trainer.run(folder / TRAINING)
+    trainer = train_network(clips, held_out, folder, recipe, args)
     model = trainer.result()
     heard = [read_audio(clip.path) for clip in seen]
     strength, second_weight = recipe.strength, recipe.second_weight
@@ -118,7 +142,7 @@ def train_one(
     export(model, folder, temperature)
     facts = {
         **asdict(recipe),
-        "steps": trainer.step,
+        "steps": trainer.steps_before + trainer.step,
         "elapsed_s": round(trainer.elapsed_s),
         "held_out": sorted(held_out),
         "temperature": temperature,

@@ -13,8 +13,9 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ class Recipe:
     Attributes:
         seed: Of all randomness but that of the voices.
         epochs: Length of the schedule in passes over as many recordings as there are.
+        refinements: Further stages on more voices, each with a schedule of its own.
+        refine_epochs, refine_rate, refine_warmup_steps, refine_voices: What they have in place of
+            ``epochs``, ``learning_rate``, ``warmup_steps`` and ``voices``.
         batch: Recordings in a step.
         learning_rate: Highest, after the warm-up.
         warmup_steps: Steps until then.
@@ -65,6 +69,11 @@ class Recipe:
     weight_decay: float = 0.01
     ema_decay: float = 0.998
     voices: int = 5
+    refinements: int = 2
+    refine_epochs: float = 12.0
+    refine_rate: float = 8e-4
+    refine_warmup_steps: int = 100
+    refine_voices: int = 12
     frame_weight: float = 0.3
     mean_weight: float = 2.0
     clip_weight: float = 2.0
@@ -73,6 +82,18 @@ class Recipe:
     corpus_power: float = 0.3
     strength: float = 0.03
     second_weight: float = 0.3
+
+    def stages(self) -> list[Recipe]:
+        """The recipe of each stage, in turn."""
+        later = replace(
+            self,
+            epochs=self.refine_epochs,
+            learning_rate=self.refine_rate,
+            warmup_steps=self.refine_warmup_steps,
+            voices=self.refine_voices,
+        )
+        seeds = [self.seed + 2 * k for k in range(self.refinements)]
+        return [self, *(replace(later, seed=seed) for seed in seeds)]
 
 
 SHORTEST, LONGEST = 120, 420  # frames of a batch, 100 a second
@@ -164,7 +185,7 @@ class Trainer:
     def __init__(self, batches: Batches, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.batches, self.recipe = batches, recipe
-        self.step, self.elapsed_s = 0, 0.0
+        self.step, self.steps_before, self.elapsed_s = 0, 0, 0.0
         self.model = BandNetwork(mini_config())
         self.model.alibi_scale.requires_grad_(False)  # lets attention take its fast path
         self.model.convs[0].get_parameter("weight").requires_grad_(False)  # stays mel filters
@@ -269,6 +290,7 @@ class Trainer:
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
+            "steps_before": self.steps_before,
             "elapsed_s": self.elapsed_s,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -287,7 +309,17 @@ class Trainer:
         state = torch.load(path, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(f"{path} has {state['recipe']}, this run {asdict(self.recipe)}")
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.step, self.steps_before = state["step"], state["steps_before"]
+        self._take(state)
+
+    def begin_with(self, path: Path) -> None:
+        """Begins this schedule where another stage's ended."""
+        state = torch.load(path, weights_only=True)
+        self.steps_before = state["steps_before"] + state["step"]
+        self._take(state)
+
+    def _take(self, state: dict[str, Any]) -> None:
+        self.elapsed_s = state["elapsed_s"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.readouts.load_state_dict(state["readouts"])

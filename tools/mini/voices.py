@@ -17,7 +17,12 @@ logger = logging.getLogger(__name__)
 
 _WINDOW, _HOP = 512, 128  # samples, of the analysis in move_formants and change_tempo
 _MARGIN = 4800  # samples kept before and after the speech
-_FORMANT, _TEMPO, _SPEED = 0.13, 0.15, 0.18  # largest change of the natural logarithm of each
+
+NARROW = 5  # voices near the recording's own, which is the first; those after them are wide
+# Largest changes of natural logarithms. From a man's pitch to a woman's is 0.6, from his vocal
+# tract to hers 0.15: in a wide voice it follows a part of what pitch does and goes its own way.
+_FORMANT, _TEMPO, _SPEED = 0.13, 0.15, 0.18  # of a narrow voice
+_PITCH, _FOLLOW, _TRACT, _RATE = 0.35, 0.3, 0.1, 0.2  # of a wide one
 
 
 def move_formants(audio: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
@@ -109,10 +114,22 @@ def one_voice(path: Path, number: int, voice: int) -> NDArray[np.int16]:
     audio = audio[max(0, first - _MARGIN) : last + _MARGIN]
     if voice == 0:
         return audio
-    rng = np.random.default_rng(voice * 100_003 + number)
-    limit = np.array([_FORMANT, _TEMPO, _SPEED])
-    formant, tempo, speed = np.exp(rng.uniform(-limit, limit))
-    return change_voice(audio, float(formant), float(tempo), float(speed))
+    return change_voice(audio, *draw(number, voice))
+
+
+def draw(number: int, voice: int) -> tuple[float, float, float]:
+    """Formant, tempo and speed of a clip's voice, see `change_voice`; voice 1 and up."""
+    if voice < NARROW:
+        rng = np.random.default_rng(voice * 100_003 + number)
+        limit = np.array([_FORMANT, _TEMPO, _SPEED])
+        formant, tempo, speed = np.exp(rng.uniform(-limit, limit)).tolist()
+    else:
+        rng = np.random.default_rng((voice - NARROW + 1) * 100_003 + number)
+        limit = np.array([_PITCH, _TRACT, _RATE])
+        pitch, tract, rate = rng.uniform(-limit, limit)
+        logs = [tract + (_FOLLOW - 1) * pitch, rate - pitch, pitch]
+        formant, tempo, speed = np.exp(logs).tolist()
+    return formant, tempo, speed
 
 
 def all_voices(
@@ -145,7 +162,8 @@ def all_voices(
 
 def voices_key(clips: Sequence[Clip]) -> str:
     """Differs where the voices of these clips would."""
-    made_from = [str(clip.path) for clip in clips] + [f"{_MARGIN} {_FORMANT} {_TEMPO} {_SPEED}"]
+    limits = (_MARGIN, NARROW, _FORMANT, _TEMPO, _SPEED, _PITCH, _FOLLOW, _TRACT, _RATE)
+    made_from = [*(str(clip.path) for clip in clips), str(limits)]
     return hashlib.sha256("\n".join(made_from).encode()).hexdigest()
 
 
