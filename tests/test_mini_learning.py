@@ -16,7 +16,7 @@ from tools.mini import evaluate
 from tools.mini.bands import BANDS, frame_count
 from tools.mini.clip_targets import Described, describe
 from tools.mini.data import Clip
-from tools.mini.head import NEVER, fit_head, one_second
+from tools.mini.head import NEVER, fit_head, listen, one_second
 from tools.mini.network import mini_config
 from tools.mini.teacher import teach
 from tools.mini.training import (
@@ -193,11 +193,14 @@ def test_later_stages_are_on_more_voices_and_begin_where_the_one_before_ended(
 # -- head ---------------------------------------------------------------------------------------
 
 
+HEAD = Recipe(strength=1.0)
+
+
 def test_head_tells_the_labels_and_leaves_the_rest(model: Emotion2vec) -> None:
     clips = make_clips(4)
     recordings = recordings_of(clips)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fit_head(model, clips, recordings, 0.3, strength=1.0, second_weight=0.3, seed=0)
+    fit_head(model, clips, recordings, HEAD)
     found = evaluate.predict(model, clips, recordings)
     assert (found.logits.argmax(1) == found.label).mean() > 0.95
     never = [k for k in range(len(LABELS)) if k not in (0, 3, 6)]
@@ -209,9 +212,35 @@ def test_head_tells_the_labels_and_leaves_the_rest(model: Emotion2vec) -> None:
 def test_head_of_two_labels_has_a_row_for_each(model: Emotion2vec) -> None:
     clips = [clip for clip in make_clips(4) if clip.label]
     recordings = recordings_of(clips)
-    fit_head(model, clips, recordings, 0.3, strength=1.0, second_weight=0.3, seed=0)
+    fit_head(model, clips, recordings, HEAD)
     found = evaluate.predict(model, clips, recordings)
     assert (found.logits.argmax(1) == found.label).mean() > 0.95
+
+
+def test_smooth_head_jumps_less_within_a_recording(model: Emotion2vec) -> None:
+    clips = make_clips(4)
+    recordings = recordings_of(clips)
+    jumps = []
+    for smoothness in (0.0, 30.0):
+        fit_head(model, clips, recordings, dataclasses.replace(HEAD, smoothness=smoothness))
+        means, within = listen(model, recordings)
+        matrix = model.head.weight[[0, 3, 6]].detach().double().numpy()
+        between = np.trace(matrix @ np.cov(means.T) @ matrix.T)
+        jumps.append(np.trace(matrix @ within @ matrix.T) / between)
+        found = evaluate.predict(model, clips, recordings)
+        assert (found.logits.argmax(1) == found.label).mean() > 0.95
+    assert jumps[1] < 0.8 * jumps[0]
+
+
+def test_variance_within_a_recording_is_about_its_own_mean(model: Emotion2vec) -> None:
+    recordings = recordings_of(make_clips(1))[:3]
+    means, within = listen(model, recordings)
+    with torch.no_grad():
+        heard = [model(torch.from_numpy(a / np.float32(32768))[None])[0] for a in recordings]
+    for mean, features in zip(means, heard, strict=True):
+        np.testing.assert_allclose(mean, features.mean(0), atol=1e-6)
+    expected = np.mean([np.cov(features.T, bias=True) for features in heard], axis=0)
+    np.testing.assert_allclose(within, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_one_second_is_of_the_speech() -> None:

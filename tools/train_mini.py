@@ -129,9 +129,7 @@ def train_one(
     logger.info("%d clips to train on, held out: %s", len(seen), sorted(held_out))
     trainer = train_network(clips, held_out, folder, recipe, args)
     model = trainer.result()
-    heard = [read_audio(clip.path) for clip in seen]
-    strength, second_weight = recipe.strength, recipe.second_weight
-    fit_head(model, seen, heard, recipe.corpus_power, strength, second_weight, recipe.seed)
+    fit_head(model, seen, [read_audio(clip.path) for clip in seen], recipe)
     temperature = args.temperature or 1.0
     if unseen:
         predictions = predict(model, unseen, [read_audio(clip.path) for clip in unseen])

@@ -57,8 +57,10 @@ class Recipe:
         teacher_weight: Weight of the loss of what the teacher says of the recording.
         silent: Share of the batches that have silence around all recordings.
         corpus_power: Of the head, see `sampling_weights`.
-        strength: Of the head, see `tools.mini.head.fit_head`.
-        second_weight: Of the head, too.
+        strength: Of the head: inverse of the regularisation, ``C`` of scikit-learn.
+        smoothness: Of the head: what the variance of its logits within a recording costs beside
+            that regularisation.
+        second_weight: Of the head: what a second of a recording counts, the whole being 1.
     """
 
     seed: int = 0
@@ -80,7 +82,8 @@ class Recipe:
     teacher_weight: float = 3.0
     silent: float = 0.7
     corpus_power: float = 0.3
-    strength: float = 0.03
+    strength: float = 0.05
+    smoothness: float = 1.0
     second_weight: float = 0.3
 
     def stages(self) -> list[Recipe]:
