@@ -21,6 +21,7 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
+from emotion.quick_torch import import_torch
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import fetch, locate
@@ -130,6 +131,7 @@ def _title(name: str) -> str:
 def _load(
     folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
 ) -> Recognizer:
+    import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 
     engine = Engine.load(

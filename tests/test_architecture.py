@@ -16,6 +16,7 @@ PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
     "audio": 1, "device": 1, "hubs": 1, "weights": 1, "model": 1, "checkpoint": 1, "batching": 1,
+    "quick_torch": 1,
     "engine": 2, "recognizer": 2, "lifecycle": 2,
     "outputs": 3, "plots": 3, "job": 3,
     "ui": 4, "bench": 4,
@@ -23,7 +24,7 @@ LEVELS = {
 }  # fmt: skip
 # Who may import a heavy package; everybody else must not.
 CONFINED = {
-    "torch": {"device", "model", "checkpoint", "engine", "bench"},
+    "torch": {"quick_torch", "device", "model", "checkpoint", "engine", "bench"},
     "safetensors": {"checkpoint"},
     "gradio": {"ui", "server"},
     "fastapi": {"server", "ui"},

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion import quick_torch
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
@@ -76,6 +77,8 @@ def _plain(device: str) -> str:
 
 class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
+        quick_torch.own_process()  # as the server and the command line do
+        quick_torch.import_torch()
         from emotion.engine import Engine
 
         self._engine = Engine.load(model, device=device, precision=precision)
