@@ -83,7 +83,7 @@ class Recipe:
     silent: float = 0.7
     corpus_power: float = 0.3
     strength: float = 0.05
-    smoothness: float = 1.0
+    smoothness: float = 0.3
     second_weight: float = 0.3
 
     def stages(self) -> list[Recipe]:
