@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from emotion import __version__, quick_torch
+from emotion import __version__
 from emotion.config import SAMPLE_RATE_HZ, Config, Granularity, Hub, Precision, given
 from emotion.errors import (
     AddressError,
@@ -78,7 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can show an emoji
             stream.reconfigure(errors="replace")
-    quick_torch.own_process()
     level = logging.DEBUG if args.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
     for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):

@@ -10,23 +10,30 @@ from __future__ import annotations
 import sys
 from importlib import metadata
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
+
+from emotion.config import PROJECT_DIR
 
 _NAME = "torch._meta_registrations"
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of that module
 
-_own = False
 
-
-def own_process() -> None:
-    """Tells that nothing else in this process needs torch: `import_torch` may leave parts out."""
-    global _own
-    _own = True
+def own_process() -> bool:
+    """Whether this process is one of this package's programs: ``python -m emotion``, ``app.py``."""
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:
+        return main.__spec__.name.startswith("emotion.")
+    return Path(getattr(main, "__file__", None) or "").resolve() == PROJECT_DIR / "app.py"
 
 
 def import_torch() -> None:
-    """Imports torch; without those kernels where this is our own process and torch is new to it."""
-    if not _own or "torch" in sys.modules or not metadata.version("torch").startswith(_TRIED):
+    """Imports torch without those kernels; does nothing in other processes or where it is here."""
+    if (
+        not own_process()
+        or "torch" in sys.modules
+        or not metadata.version("torch").startswith(_TRIED)
+    ):
         return  # whoever needs torch imports it as always
     placeholder = ModuleType(_NAME)
     placeholder.__spec__ = ModuleSpec(_NAME, None)
@@ -35,4 +42,4 @@ def import_torch() -> None:
         import torch
     finally:
         del sys.modules[_NAME]
-    del torch._meta_registrations
+    vars(torch).pop("_meta_registrations", None)

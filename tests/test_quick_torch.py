@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from emotion.config import PROJECT_DIR
 
-_OWN = "from emotion import quick_torch; quick_torch.own_process(); quick_torch.import_torch()\n"
-_LIBRARY = "from emotion import quick_torch; quick_torch.import_torch()\n"
+_LIBRARY = "from emotion.quick_torch import import_torch; import_torch()\n"
+_OWN = "__spec__.name = 'emotion.__main__'\n" + _LIBRARY
 _LACKS = "import sys; assert 'torch' in sys.modules; assert 'torch._prims' not in sys.modules\n"
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code]
+def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    # A module that is run with -m has a name, a string or a file has none.
+    (folder / "program.py").write_text(code)
+    command = [sys.executable, "-m", "program"]
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT_DIR}{os.pathsep}{folder}"}
     return subprocess.run(
-        command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
     )
 
 
@@ -34,22 +39,43 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         + "assert torch._meta_registrations is before",
     ],
 )
-def test_own_process_imports_less_and_can_have_the_rest(code: str) -> None:
-    done = run(code)
+def test_own_process_imports_less_and_can_have_the_rest(code: str, tmp_path: Path) -> None:
+    done = run(tmp_path, code)
     assert done.returncode == 0, done.stderr
 
 
-def test_library_leaves_the_import_to_others() -> None:
-    done = run(_LIBRARY + "import sys; assert 'torch' not in sys.modules")
+def test_library_leaves_the_import_to_others(tmp_path: Path) -> None:
+    done = run(tmp_path, _LIBRARY + "import sys; assert 'torch' not in sys.modules")
     assert done.returncode == 0, done.stderr
 
 
-def test_compiling_works_once_the_rest_is_imported() -> None:
+def test_compiling_works_once_the_rest_is_imported(tmp_path: Path) -> None:
     code = _OWN + (
         "import torch, torch._meta_registrations\n"
         "double = torch.compile(lambda x: torch.addbmm(x, y, z), backend='aot_eager')\n"
         "y, z = torch.ones(2, 3, 4), torch.ones(2, 4, 5)\n"
         "assert float(double(torch.zeros(3, 5))[0, 0]) == 8.0\n"
     )
-    done = run(code)
+    done = run(tmp_path, code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("program", [["-m", "emotion"], [str(PROJECT_DIR / "app.py")]])
+def test_programs_of_this_package_are_known(program: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit\n"
+        "def tell():\n"
+        "    from emotion.quick_torch import own_process\n"
+        "    print('own:', own_process())\n"
+        "atexit.register(tell)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT_DIR}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, *program, "--help"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "own: True" in done.stdout, done.stderr

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import quick_torch
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
+from emotion.quick_torch import import_torch
 
 Samples = NDArray[np.float32]
 
@@ -77,8 +77,7 @@ def _plain(device: str) -> str:
 
 class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
-        quick_torch.own_process()  # as the server and the command line do
-        quick_torch.import_torch()
+        import_torch()
         from emotion.engine import Engine
 
         self._engine = Engine.load(model, device=device, precision=precision)
