@@ -141,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--clips", default="3,10,30", metavar="S,S", help="lengths in seconds")
     sub.add_argument("--rounds", type=int, default=5, metavar="N", help="processes of each engine")
     sub.add_argument("--many", type=int, default=64, metavar="N", help="clips for the throughput")
+    sub.add_argument("--cold", action="store_true", help="read the checkpoint from the disk")
     sub.add_argument("--app", action="store_true", help="measure the web app too")
     sub.add_argument("--speech", type=Path, metavar="DIR", help="compare labels on recordings too")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
@@ -312,6 +313,7 @@ def bench(args: argparse.Namespace, _: Config) -> int:
         clips_s=clips,
         rounds=args.rounds,
         many=args.many,
+        cold=args.cold,
     )
     shape = read_config(folder, num_tokens=len(read_tokens(folder)))
     speech = agreement.recordings(args.speech) if args.speech is not None else []

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emotion.config import Config
+from emotion.config import Config, EngineConfig
 from emotion.errors import (
     CancelledError,
     EmotionError,
@@ -24,7 +25,10 @@ from emotion.errors import (
 from emotion.quick_torch import import_torch
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.weights import fetch, locate
+from emotion.weights import fetch, locate, read_ahead
+
+if TYPE_CHECKING:
+    from emotion.engine import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -128,17 +132,34 @@ def _title(name: str) -> str:
     return MODELS[name].title if name in MODELS else Path(name).name
 
 
-def _load(
-    folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
-) -> Recognizer:
+def load_engine(
+    folder: Path,
+    config: EngineConfig,
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> Engine:
+    """Loads a checkpoint's folder; its weights are read from the disk while torch is imported.
+
+    Args:
+        folder: The checkpoint.
+        config: ``device`` and ``precision`` are used.
+        on_phase: Told each phase as it begins.
+
+    Raises:
+        ModelError: See `emotion.engine.Engine.load`.
+    """
+    threading.Thread(target=read_ahead, args=(folder,), daemon=True).start()
     import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 
-    engine = Engine.load(
-        folder,
-        device=config.engine.device,
-        precision=config.engine.precision,
-        on_phase=lambda phase: reporter.update(phase=phase, model=_title(name)),
+    device, precision = config.device, config.precision
+    return Engine.load(folder, device=device, precision=precision, on_phase=on_phase)
+
+
+def _load(
+    folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
+) -> Recognizer:
+    engine = load_engine(
+        folder, config.engine, lambda phase: reporter.update(phase=phase, model=_title(name))
     )
     return Recognizer(
         engine,

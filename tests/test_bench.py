@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -59,6 +61,30 @@ def test_engines_run_in_turn_and_medians_make_the_ratios(children: list[str]) ->
     parity = found["parity"]["emotion fp32"]
     assert parity == {"scores": pytest.approx(0.001), "embedding": 0.0}
     json.dumps(found)
+
+
+def test_a_cold_start_reads_the_checkpoint_from_the_disk(
+    children: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    dropped: list[tuple[str, int]] = []
+
+    def advise(handle: int, start: int, length: int, advice: int) -> None:
+        assert (start, length, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        dropped.append((os.readlink(f"/proc/self/fd/{handle}"), len(children)))
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    plan = runner.Plan(tmp_path, precisions=("fp32",), clips_s=(10.0,), rounds=2)
+    assert "from the disk" not in report.markdown(runner.run(plan), "bench")
+    assert not dropped
+    children.clear()
+    found = runner.run(dataclasses.replace(plan, cold=True))
+    assert dropped == [(str(weights), number) for number in range(4)]  # before each process
+    assert "Each process read the checkpoint from the disk" in report.markdown(found, "bench")
+    monkeypatch.delattr(os, "posix_fadvise")
+    with pytest.raises(ConfigError, match="must be Linux"):
+        runner.drop_cached(tmp_path)
 
 
 def test_parity_of_unlike_engines_is_not_comparable() -> None:

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.config import SAMPLE_RATE_HZ, Precision
+from emotion.config import SAMPLE_RATE_HZ, EngineConfig, Precision
 from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
-from emotion.quick_torch import import_torch
+from emotion.lifecycle import load_engine
 
 Samples = NDArray[np.float32]
 
@@ -77,10 +77,7 @@ def _plain(device: str) -> str:
 
 class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
-        import_torch()
-        from emotion.engine import Engine
-
-        self._engine = Engine.load(model, device=device, precision=precision)
+        self._engine = load_engine(model, EngineConfig(device=device, precision=precision))
         self.precision = self._engine.placement.precision
 
     def infer(self, samples: Samples) -> Answer:

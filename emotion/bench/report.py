@@ -118,4 +118,6 @@ def markdown(record: dict[str, Any], command: str) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
     plan = record["plan"]
     medians = f"Medians of {plan['rounds']} fresh processes of each engine, interleaved."
+    if plan["cold"]:
+        medians += " Each process read the checkpoint from the disk."
     return f"Machine: {machine}. {medians}\n\n```bash\n{command}\n```\n\n{table(record)}\n"

@@ -41,6 +41,7 @@ class Plan:
         clips_s: Lengths for the warm latency.
         rounds: Fresh processes of each engine.
         many: Clips of 2 to 6 s for the throughput.
+        cold: Whether each process finds the checkpoint on the disk, and not in memory.
     """
 
     model: Path
@@ -50,6 +51,7 @@ class Plan:
     clips_s: tuple[float, ...] = (3.0, 10.0, 30.0)
     rounds: int = 5
     many: int = 64
+    cold: bool = False
 
 
 def specs(plan: Plan) -> dict[str, Spec]:
@@ -112,6 +114,8 @@ def run(plan: Plan) -> dict[str, Any]:
     for number in range(plan.rounds):
         for name, spec in specs(plan).items():
             logger.info("round %d of %d: %s", number + 1, plan.rounds, name)
+            if plan.cold:
+                drop_cached(plan.model)
             records[name].append(_child(name, spec))
     engines = {name: _summary(found) for name, found in records.items()}
     reference = next((name for name in engines if not name.startswith(OURS)), None)
@@ -151,6 +155,21 @@ def run_process(module: str, told: dict[str, Any], name: str) -> dict[str, Any]:
         raise ModelError(reason=f"the process of {name} failed: {reason}")
     record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return record
+
+
+def drop_cached(folder: Path) -> None:
+    """Takes a folder's files out of the system's memory, as after a restart of the machine.
+
+    Raises:
+        ConfigError: This system cannot be asked for it.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        raise ConfigError(option="cold", value=platform.system(), expected="Linux")
+    os.sync()  # what is not on the disk yet would stay
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _child(name: str, spec: Spec) -> dict[str, Any]:
