@@ -22,8 +22,9 @@ _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of that modul
 def own_process() -> bool:
     """Whether this process is one of this package's programs: ``python -m emotion``, ``app.py``."""
     main = sys.modules["__main__"]
-    if main.__spec__ is not None:
-        return main.__spec__.name.startswith("emotion.")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).startswith("emotion.")
     return Path(getattr(main, "__file__", None) or "").resolve() == PROJECT_DIR / "app.py"
 
 
