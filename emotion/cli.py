@@ -134,6 +134,11 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("download", download, "Download a model.", [hub])
     sub.add_argument("name", metavar="NAME")
     sub = add("bench", bench, "Compare speed and memory with other engines.", [])
+    _add_bench_options(sub)
+    return parser
+
+
+def _add_bench_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--model", type=Path, required=True, metavar="DIR", help="a checkpoint")
     text = "funasr, hf:DIR, or tree:DIR for another version of this package"
     sub.add_argument("--against", action="append", metavar="ENGINE", help=text)
@@ -146,7 +151,6 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--speech", type=Path, metavar="DIR", help="compare labels on recordings too")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     sub.add_argument("--report", type=Path, metavar="FILE", help="write the table as Markdown")
-    return parser
 
 
 def _config(args: argparse.Namespace) -> Config:

@@ -123,16 +123,13 @@ def read_ahead(folder: Path) -> None:
     Args:
         folder: The checkpoint.
     """
-    if not hasattr(os, "posix_fadvise"):
-        return
     # The one that loading prefers, see `emotion.checkpoint`.
     path = next((folder / name for name in reversed(WEIGHTS) if _size(folder / name)), None)
-    with contextlib.suppress(OSError):
-        if path is not None:
-            with path.open("rb") as file:
-                for start in range(0, _size(path), _READ_AHEAD_BYTES):
-                    advice = os.POSIX_FADV_WILLNEED
-                    os.posix_fadvise(file.fileno(), start, _READ_AHEAD_BYTES, advice)
+    if path is None or not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        for start in range(0, _size(path), _READ_AHEAD_BYTES):
+            os.posix_fadvise(file.fileno(), start, _READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def status(name: str, models_dir: Path) -> ModelStatus:

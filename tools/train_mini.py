@@ -104,9 +104,13 @@ def train_network(
 ) -> Trainer:
     """Trains through all stages; each keeps its checkpoint in ``folder``."""
     before: Path | None = None
+    batches: Batches | None = None
     for number, stage in enumerate(recipe.stages()):
         kept = folder / TRAINING.format(stage=number)
-        trainer = Trainer(make_batches(clips, held_out, stage, args.voices), stage)
+        if batches is None or batches.recipe.voices != stage.voices:
+            batches = make_batches(clips, held_out, stage, args.voices)
+        batches.recipe = stage
+        trainer = Trainer(batches, stage)
         if args.resume and kept.exists():
             trainer.load(kept)
         elif before is not None:

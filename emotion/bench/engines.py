@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from emotion.config import SAMPLE_RATE_HZ, EngineConfig, Precision
 from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
-from emotion.lifecycle import load_engine
 
 Samples = NDArray[np.float32]
 
@@ -77,6 +76,8 @@ def _plain(device: str) -> str:
 
 class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
+        from emotion.lifecycle import load_engine  # other engines must not wait for it
+
         self._engine = load_engine(model, EngineConfig(device=device, precision=precision))
         self.precision = self._engine.placement.precision
 

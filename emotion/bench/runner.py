@@ -115,7 +115,7 @@ def run(plan: Plan) -> dict[str, Any]:
         for name, spec in specs(plan).items():
             logger.info("round %d of %d: %s", number + 1, plan.rounds, name)
             if plan.cold:
-                drop_cached(plan.model)
+                drop_cached(Path(spec.model))
             records[name].append(_child(name, spec))
     engines = {name: _summary(found) for name, found in records.items()}
     reference = next((name for name in engines if not name.startswith(OURS)), None)
