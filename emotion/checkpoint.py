@@ -8,31 +8,21 @@ what inference does not need; later loads map that file.
 from __future__ import annotations
 
 import ast
-import json
-import logging
-import os
 import pickle
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from emotion.converted import SOURCE as WEIGHTS
+from emotion.converted import Converted, open_converted, write_converted
 from emotion.errors import CheckpointError
 from emotion.labels import parse_token
 from emotion.model import Emotion2vec, ModelConfig
-
-logger = logging.getLogger(__name__)
-
-WEIGHTS = "model.pt"
-CONVERTED = "model.safetensors"
-CONVERTED_FORMAT = "emotion2vec-1"
 
 _ENCODER = r"^modality_encoders\.AUDIO\."
 # FunASR's tensor names, after removal of prefixes, to this package's.
@@ -70,11 +60,14 @@ class Checkpoint:
     folder: Path
 
 
-def load_checkpoint(folder: Path, *, convert: bool = True) -> Checkpoint:
+def load_checkpoint(
+    folder: Path, *, converted: Converted | None = None, convert: bool = True
+) -> Checkpoint:
     """Loads a folder in FunASR's layout.
 
     Args:
         folder: Holds ``config.yaml``, ``tokens.txt`` and ``model.pt``.
+        converted: The folder's, where it was opened already.
         convert: Whether a first load may write ``model.safetensors``.
 
     Raises:
@@ -85,13 +78,16 @@ def load_checkpoint(folder: Path, *, convert: bool = True) -> Checkpoint:
     config = read_config(folder, num_tokens=len(tokens))
     with torch.device("meta"):
         model = Emotion2vec(config)
-    state = _read_converted(folder)
-    if state is None:
+    converted = converted or open_converted(folder)
+    if converted is not None:
+        state = converted.tensors()
+    else:
         state = to_native(read_pickle(folder), config.prenet_depth)
         check_state(model, state, folder)
         if convert:
-            _write_converted(folder, state)
-            state = _read_converted(folder) or state
+            write_converted(folder, state)
+            converted = open_converted(folder)
+            state = converted.tensors() if converted else state
     check_state(model, state, folder)
     model.load_state_dict(state, assign=True)
     return Checkpoint(model.eval(), tokens, folder)
@@ -274,45 +270,3 @@ def check_state(model: Emotion2vec, state: dict[str, Tensor], folder: Path) -> N
         count = len(problems)
         reason = f"{count} tensor(s) do not fit: " + "; ".join(sorted(problems))
         raise CheckpointError(folder=folder, reason=reason)
-
-
-def _fingerprint(folder: Path) -> dict[str, str]:
-    # Size and time of model.pt: a converted file of another model.pt is never used.
-    try:
-        stat = (folder / WEIGHTS).stat()
-    except FileNotFoundError:
-        return {"format": CONVERTED_FORMAT, "source": "none"}
-    return {"format": CONVERTED_FORMAT, "source": f"{stat.st_size}-{stat.st_mtime_ns}"}
-
-
-def _read_converted(folder: Path) -> dict[str, Tensor] | None:
-    path = folder / CONVERTED
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            found = json.loads(json.dumps(file.metadata() or {}))
-            wanted = _fingerprint(folder)
-            stale = (folder / WEIGHTS).exists() and found.get("source") != wanted["source"]
-            if found.get("format") != CONVERTED_FORMAT or stale:
-                return None
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as e:
-        logger.warning("%s is unreadable (%s), reading %s again", path, e, WEIGHTS)
-        return None
-
-
-def _write_converted(folder: Path, state: dict[str, Tensor]) -> None:
-    tensors = {name: tensor.detach().contiguous() for name, tensor in state.items()}
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".tmp")
-        os.close(handle)
-        save_file(tensors, temporary, metadata=_fingerprint(folder))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, folder / CONVERTED)
-    except (OSError, SafetensorError) as e:
-        logger.info("%s is not kept for faster loading: %s", CONVERTED, e)
-    finally:  # also when interrupted; it has its final name otherwise
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emotion.batching import MicroBatcher
 from emotion.checkpoint import Checkpoint, load_checkpoint
 from emotion.config import SAMPLE_RATE_HZ, Precision
+from emotion.converted import Converted
 from emotion.device import Placement, memory_text, place
 from emotion.errors import CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
@@ -27,6 +28,7 @@ CPU_BATCH_S = 12.0
 CUDA_BATCH_S = 240.0
 _AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
+_PAGE_ITEMS = 1024  # of float32 in the smallest page of memory
 
 Samples = NDArray[np.float32]
 Phase = Literal["reading", "building", "warming"]
@@ -74,6 +76,7 @@ class Engine:
         rows = {token: i for i, token in enumerate(checkpoint.tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
+        self._depth: int | None = None
         cuda = placement.device.type == "cuda"
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
             self._infer_padded if cuda else self._infer_packed,
@@ -89,14 +92,16 @@ class Engine:
         device: str = "auto",
         precision: Precision = "auto",
         on_phase: PhaseHook = lambda phase: None,
+        converted: Converted | None = None,
     ) -> Engine:
-        """Loads a folder in FunASR's layout and runs the shortest silence through it.
+        """Loads a folder in FunASR's layout and warms it up.
 
         Args:
             folder: The checkpoint.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             on_phase: Told each phase as it begins.
+            converted: The folder's, where it was opened already.
 
         Raises:
             CheckpointError: The folder cannot be used.
@@ -107,11 +112,11 @@ class Engine:
         logger.info("device: %s", placement.reason)
         try:
             on_phase("reading")
-            checkpoint = load_checkpoint(folder)
+            checkpoint = load_checkpoint(folder, converted=converted)
             on_phase("building")
             engine = cls(checkpoint, placement)
             on_phase("warming")
-            engine.infer(np.zeros(engine.minimum_samples, np.float32))
+            engine._warm_up()
         except (RuntimeError, MemoryError, OSError) as e:  # no memory on the card, say
             reason = f"{folder.name} cannot be loaded on {placement.device}: {e}"
             raise ModelError(reason=reason) from e
@@ -169,9 +174,19 @@ class Engine:
         """Ends the worker; the engine cannot be used afterwards."""
         self._batcher.close()
 
+    def _warm_up(self) -> None:
+        # By way of the worker, whose threads and buffers are its own. All blocks are alike: one
+        # makes the first call to each kernel, and the weights of the others need only be there.
+        self._depth = 1
+        self.infer(np.zeros(self.minimum_samples, np.float32))
+        self._depth = None
+        if self.placement.device.type == "cpu":
+            for weights in self._model.parameters():
+                weights.view(-1)[::_PAGE_ITEMS].sum()
+
     @torch.inference_mode()
     def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:
-        parts = self._model.forward_packed([_tensor(clip) for clip in clips])
+        parts = self._model.forward_packed([_tensor(clip) for clip in clips], self._depth)
         return [self._output(features) for features in parts]
 
     @torch.inference_mode()

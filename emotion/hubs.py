@@ -1,7 +1,7 @@
 """What a model hub offers over HTTP: a list of files, and each file, from any byte on.
 
 The hubs' HTTP interfaces are used directly, not through the packages ``modelscope`` and
-``huggingface_hub``, because those cannot keep the promises of `emotion.weights`. Measured with
+``huggingface_hub``, because those cannot keep the promises of `emotion.download`. Measured with
 modelscope 1.40 and modelscope_hub 0.5: a listing takes 7 s to notice a refused connection and
 4 x 15 s to notice a silent hub, fixed at import; ``import modelscope`` takes 3 s, imports torch,
 installs a log handler and makes a folder in the home directory; no argument cancels a transfer.

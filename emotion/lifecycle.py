@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion.config import Config, EngineConfig
+from emotion.converted import open_converted
 from emotion.errors import (
     CancelledError,
     EmotionError,
@@ -25,7 +26,7 @@ from emotion.errors import (
 from emotion.quick_torch import import_torch
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.weights import fetch, locate, read_ahead
+from emotion.weights import locate
 
 if TYPE_CHECKING:
     from emotion.engine import Engine
@@ -124,6 +125,8 @@ def _folder(name: str, config: Config, reporter: _Reporter, cancelled: Callable[
     folder = locate(name, config.engine.models_dir)
     if folder is not None:
         return folder
+    from emotion.download import fetch  # imports requests, for which a start must not wait
+
     reporter.update(phase="downloading", model=_title(name), done_bytes=0, total_bytes=0)
     return fetch(name, config.engine, reporter.downloaded, cancelled)
 
@@ -137,7 +140,7 @@ def load_engine(
     config: EngineConfig,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Engine:
-    """Loads a checkpoint's folder; its weights are read from the disk while torch is imported.
+    """Loads a checkpoint's folder; its weights are read into memory while torch is imported.
 
     Args:
         folder: The checkpoint.
@@ -147,12 +150,19 @@ def load_engine(
     Raises:
         ModelError: See `emotion.engine.Engine.load`.
     """
-    threading.Thread(target=read_ahead, args=(folder,), daemon=True).start()
+    converted = open_converted(folder)
+    if converted is not None:
+        threading.Thread(target=converted.read_ahead, daemon=True).start()
     import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 
-    device, precision = config.device, config.precision
-    return Engine.load(folder, device=device, precision=precision, on_phase=on_phase)
+    return Engine.load(
+        folder,
+        device=config.device,
+        precision=config.precision,
+        on_phase=on_phase,
+        converted=converted,
+    )
 
 
 def _load(
@@ -183,7 +193,7 @@ def _fall_back(config: Config, reporter: _Reporter, why: ModelError) -> Recogniz
 
 def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
     reporter.update(fallback=why)
-    folder = fetch(EMBEDDED, config.engine)
+    folder = _folder(EMBEDDED, config, reporter, lambda: False)
     return _load(folder, EMBEDDED, config, reporter, str(why))
 
 

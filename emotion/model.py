@@ -248,11 +248,12 @@ class Emotion2vec(nn.Module):
         frames_out: Tensor = x[:, self.config.num_extra_tokens :]  # (B, T, D)
         return frames_out
 
-    def forward_packed(self, clips: Sequence[Tensor]) -> list[Tensor]:
+    def forward_packed(self, clips: Sequence[Tensor], depth: int | None = None) -> list[Tensor]:
         """Frame features of several clips, laid end to end: no padding is ever computed.
 
         Args:
             clips: float32, each (samples,), 16 kHz.
+            depth: How many blocks to run; all by default.
 
         Returns:
             For each clip (T, D), the same as alone.
@@ -266,7 +267,7 @@ class Emotion2vec(nn.Module):
         x = self.context_norm(torch.cat(parts, dim=1))  # (1, sum of N, D)
         biases = self._shared_biases(max(lengths) - extra, x.dtype)
         cut = [[bias[..., :n, :n] for n in lengths] for bias in biases]
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.blocks[:depth]):
             x = block(x, cut[min(i, len(cut) - 1)])
         return [part[0, extra:] for part in torch.split(x, lengths, dim=1)]
 

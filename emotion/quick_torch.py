@@ -2,11 +2,13 @@
 
 ``import torch`` ends with registering Python kernels for the meta device, which only tracing and
 compiling use. Here they are left out; who needs them later imports ``torch._meta_registrations``
-first. A program that uses this package as a library gets torch whole.
+first. Nor is garbage looked for among the 150,000 objects of the import, then or later. A
+program that uses this package as a library gets torch whole.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import metadata
 from importlib.machinery import ModuleSpec
@@ -39,8 +41,11 @@ def import_torch() -> None:
     placeholder = ModuleType(_NAME)
     placeholder.__spec__ = ModuleSpec(_NAME, None)
     sys.modules[_NAME] = placeholder
+    gc.disable()
     try:
         import torch
     finally:
+        gc.freeze()  # nothing of it is ever garbage
+        gc.enable()
         del sys.modules[_NAME]
     vars(torch).pop("_meta_registrations", None)

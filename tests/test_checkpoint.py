@@ -13,13 +13,13 @@ import yaml
 from safetensors import safe_open
 
 from emotion.checkpoint import (
-    CONVERTED,
     WEIGHTS,
     load_checkpoint,
     native_name,
     parse_feature_spec,
     read_tokens,
 )
+from emotion.converted import CONVERTED
 from emotion.errors import CheckpointError
 
 
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_written_still_loads(
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("emotion.checkpoint.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("emotion.converted.tempfile.mkstemp", refuse)
     assert same(folder, tiny_checkpoint)
     assert not (folder / CONVERTED).exists()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion import __version__, lifecycle
+from emotion import __version__, download, lifecycle
 from emotion.cli import main
 from emotion.errors import DownloadError
 from emotion.registry import DEFAULT, MODELS
@@ -114,7 +114,7 @@ def test_the_fallback_is_announced(
             raise DownloadError(name=name, reason="hub unreachable")
         return tiny_checkpoint
 
-    monkeypatch.setattr(lifecycle, "fetch", fetch)
+    monkeypatch.setattr(download, "fetch", fetch)
     monkeypatch.setattr(lifecycle, "locate", lambda name, folder: None)
     assert main(["recognize", "--output-dir", str(tmp_path / "o"), str(wav())]) == 0
     captured = capsys.readouterr()

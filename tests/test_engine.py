@@ -91,10 +91,10 @@ def test_what_waits_can_be_withdrawn(engine: Engine, monkeypatch: pytest.MonkeyP
     gate, entered = threading.Event(), threading.Event()
     forward = engine._model.forward_packed
 
-    def held(clips: list[torch.Tensor]) -> list[torch.Tensor]:
+    def held(clips: list[torch.Tensor], depth: int | None) -> list[torch.Tensor]:
         entered.set()
         assert gate.wait(20)
-        return forward(clips)
+        return forward(clips, depth)
 
     monkeypatch.setattr(engine._model, "forward_packed", held)
     running = threading.Thread(target=engine.infer, args=(tone(1.0),))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emotion import engine, lifecycle
+from emotion import download, engine, lifecycle
 from emotion.config import Config, EngineConfig
 from emotion.engine import Engine
 from emotion.errors import (
@@ -32,10 +32,11 @@ def named(model: str | Path) -> Config:
 
 
 class Hub:
-    """Stands for `weights`: where the default is, and what fetching it does."""
+    """Stands for `weights` and `download`: where the models are, and what fetching one does."""
 
     def __init__(self, tiny: Path) -> None:
         self.tiny = tiny
+        self.embedded: Path | None = tiny
         self.local: Path | None = None
         self.reached = threading.Event()
         self.go = threading.Event()
@@ -44,11 +45,13 @@ class Hub:
     def locate(self, name: str, models_dir: Path) -> Path | None:
         if name == DEFAULT:
             return self.local
-        return self.tiny if name == EMBEDDED or Path(name).is_dir() else None
+        if name == EMBEDDED:
+            return self.embedded
+        return self.tiny if Path(name).is_dir() else None
 
     def fetch(self, name: str, config: object, progress: Any = None, cancelled: Any = None) -> Path:
         if name == EMBEDDED:
-            return self.tiny
+            raise ModelMissingError(name=name, folder="x", reason="gone")
         progress(5, 10)
         self.reached.set()
         while not self.go.wait(0.01):
@@ -63,7 +66,7 @@ class Hub:
 def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     hub = Hub(tiny_checkpoint)
     monkeypatch.setattr(lifecycle, "locate", hub.locate)
-    monkeypatch.setattr(lifecycle, "fetch", hub.fetch)
+    monkeypatch.setattr(download, "fetch", hub.fetch)
     return hub
 
 
@@ -152,16 +155,9 @@ def test_a_failed_download_leaves_the_embedded_model_with_the_reason(
 
 
 def test_a_missing_embedded_model_does_not_keep_the_default_away(
-    hub: Hub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
+    hub: Hub, start: Callable[[Config], ModelService]
 ) -> None:
-    fetch = hub.fetch
-
-    def without(name: str, *args: Any) -> Path:
-        if name == EMBEDDED:
-            raise ModelMissingError(name=name, folder="x", reason="gone")
-        return fetch(name, *args)
-
-    monkeypatch.setattr(lifecycle, "fetch", without)
+    hub.embedded = None
     hub.go.set()
     assert start(CONFIG).recognizer().model.name == DEFAULT
     hub.error = DownloadError(name=DEFAULT, reason="no route")
@@ -176,11 +172,11 @@ def test_no_memory_on_the_device_falls_back(hub: Hub, monkeypatch: pytest.Monkey
     load = engine.load_checkpoint
     calls: list[Path] = []
 
-    def full_once(folder: Path) -> Any:
+    def full_once(folder: Path, **options: Any) -> Any:
         calls.append(folder)
         if len(calls) == 1:
             raise RuntimeError("CUDA out of memory")
-        return load(folder)
+        return load(folder, **options)
 
     monkeypatch.setattr(engine, "load_checkpoint", full_once)
     recognizer = open_model(CONFIG)

@@ -17,6 +17,7 @@ import pytest
 
 from emotion import weights
 from emotion.config import PROJECT_DIR, EngineConfig, Hub
+from emotion.download import fetch
 from emotion.errors import (
     CancelledError,
     CheckpointError,
@@ -26,7 +27,7 @@ from emotion.errors import (
 )
 from emotion.hubs import Limits
 from emotion.registry import EMBEDDED
-from emotion.weights import fetch, is_complete, locate, missing_files, status
+from emotion.weights import is_complete, locate, missing_files, status
 from tests.hub_server import FILES, HubServer, refused
 
 NAME = "emotion2vec_plus_large"
@@ -223,7 +224,7 @@ def test_files_that_loading_does_not_need_may_be_absent(both: Hubs, config: Engi
 def test_the_log_tells_size_and_seconds(
     both: Hubs, config: EngineConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "emotion.weights"):
+    with caplog.at_level(logging.INFO, "emotion.download"):
         fetch(NAME, config)
     first, last = caplog.messages
     assert first == f"{NAME}: downloading 1.0 MB from ModelScope"
@@ -292,7 +293,7 @@ def test_a_killed_process_leaves_no_half_model(
     both.ms.faults.stall["model.pt"] = SIZE // 2
     code = (
         "import sys; from pathlib import Path; from emotion.config import EngineConfig;"
-        "from emotion.weights import fetch;"
+        "from emotion.download import fetch;"
         f"fetch({NAME!r}, EngineConfig(models_dir=Path(sys.argv[1])))"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(models)], cwd=PROJECT_DIR) as process:
