@@ -23,7 +23,7 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
-from emotion.quick_torch import import_torch
+from emotion.quick_start import import_torch
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate

@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
@@ -31,8 +33,9 @@ from emotion.errors import AddressError, EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.lifecycle import ModelService
 from emotion.outputs import make_own
+from emotion.quick_start import large_import
 from emotion.registry import DEFAULT
-from emotion.ui.gradio_patches import refuse_addresses, skip_stubs
+from emotion.ui.gradio_patches import quick_import, refuse_addresses, without_app
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.texts import error_pairs
 
@@ -110,14 +113,18 @@ class PageHost:
 
     async def _build(self, uploads: Path) -> FastAPI:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        # After each event Gradio would sum up all of the last 10,000 with pandas, for a monitoring
+        # page that is switched off below.
+        os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-        skip_stubs()
-        import gradio as gr
+        with large_import(), quick_import():
+            import gradio as gr
 
         from emotion.ui.app import build_page
 
         refuse_addresses()
-        page = build_page(self._service, self._config)
+        with without_app():
+            page = build_page(self._service, self._config)
         self._close = page.close
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
@@ -136,6 +143,9 @@ class PageHost:
             pwa=False,
             **page.options,
         )
+        # The queue asks the page for its app.
+        mounted = next(route.app for route in inner.routes if isinstance(route, Mount))
+        page.blocks.app = mounted  # type: ignore[assignment]
         # Gradio checks the paths in a request only for apps that it launched itself; without
         # this any visitor reads any file (tests/test_server.py).
         page.blocks.has_launched = True
@@ -253,7 +263,9 @@ def serve(config: Config) -> None:
 def _bind(host: str, port: int) -> socket.socket:
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio switches Nagle's algorithm off; else each answer, which goes
+    # out in two pieces, waits 40 ms for the client to acknowledge the first.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from emotion.config import PROJECT_DIR, Config, ServerConfig
 from emotion.errors import CheckpointError
 from emotion.lifecycle import Status
 from emotion.recognizer import Recognizer
-from emotion.server import create_app, status_body
+from emotion.server import _bind, create_app, status_body
 from tests.fakes import FakeEngine, FakeService
 
 Serve = Callable[..., str]
@@ -119,6 +121,38 @@ def test_the_endpoint_for_programs(address: str, wav: Callable[..., Path], tmp_p
         assert json.loads(names["result.json"].read_text("utf-8"))["scores"] == result["scores"]
     finally:
         client.close()
+
+
+def test_an_answer_in_two_pieces_does_not_wait_for_the_client() -> None:
+    found: list[int] = []
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = writer.get_extra_info("socket")
+        found.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def connect() -> None:
+        with _bind("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(tell, sock=listener):
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                await reader.read()
+                writer.close()
+
+    asyncio.run(connect())
+    assert found and found[0] != 0
+
+
+def test_events_are_not_summed_up(
+    address: str, wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums: list[object] = []
+    monkeypatch.setattr("gradio.queueing.Queue._get_df", sums.append)
+    client = Client(address, verbose=False)
+    try:
+        client.predict(handle_file(str(wav(1.0))), "utterance", False, api_name="/recognize")
+    finally:
+        client.close()
+    assert not sums
 
 
 def test_what_the_status_tells(fake: FakeService) -> None:

@@ -23,7 +23,7 @@ from emotion.config import PROJECT_DIR
 from emotion.errors import ModelError
 
 _LIMIT_S = 120.0
-_POLL_S = 0.01
+_POLL_S = 0.05  # each question takes time from the server that starts
 
 
 def measure_app(model: Path, rounds: int) -> dict[str, Any]:

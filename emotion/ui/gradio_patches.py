@@ -1,21 +1,49 @@
-"""What Gradio does that this server must not: two changes, made before the page is built.
+"""What Gradio does that this server must not: changes made before the page is built.
 
 At each import Gradio parses the sources of its components and writes ``.pyi`` files beside them
-for editors, which takes about half of the time of ``import gradio`` and fails where it may not
-write. And it fetches an address that a visitor names in place of a file. This module must not
-import gradio before that is asked for.
+for editors, which fails where it may not write; it fills in the docstrings of all events through
+216 templates; and it imports pandas, command lines and what runs models elsewhere. Without these
+its import takes a quarter of the time. It makes three apps for a page that is mounted once. And it
+fetches an address that a visitor names in place of a file. This module must not import gradio
+before that is asked for.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
+from typing import Any
 
-_MODULE = "gradio.component_meta"
-_WRITER = "create_or_modify_pyi"
+# What our page does not use, and what is taken from it by name, to be called.
+_LATER = {
+    "pandas": (),
+    "gradio.cli": ("deploy",),
+    "gradio.external": ("load", "load_chat", "load_openapi"),
+    "gradio.workflow": ("Workflow",),
+    "httpx._main": ("main",),  # its command line
+}
+
+
+def _write_no_stubs(module: ModuleType) -> None:
+    if hasattr(module, "create_or_modify_pyi"):
+        module.create_or_modify_pyi = lambda *args, **options: None  # type: ignore[attr-defined]
+
+
+def _fill_in_no_docstrings(module: ModuleType) -> None:
+    if hasattr(getattr(module, "EventListener", None), "set_doc"):
+        module.EventListener.set_doc = lambda listener, component: None
+
+
+_CHANGES = {
+    "gradio.component_meta": _write_no_stubs,
+    "gradio.events": _fill_in_no_docstrings,
+}
 
 
 class _Loader(importlib.abc.Loader):
@@ -27,27 +55,72 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._inner.exec_module(module)
-        if hasattr(module, _WRITER):
-            setattr(module, _WRITER, lambda *args, **options: None)
+        _CHANGES[module.__name__](module)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != _MODULE:
+        if name not in _CHANGES:
             return None
-        sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec
 
 
-def skip_stubs() -> None:
-    """Makes the first import of Gradio in this process quicker; does nothing after it."""
-    if _MODULE not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+class _Later(ModuleType):
+    """Stands for a module, which is imported when something of it is first used.
+
+    Args:
+        name: The module's.
+        called: What others take from it before, and only call.
+    """
+
+    def __init__(self, name: str, called: Sequence[str]) -> None:
+        super().__init__(name)
+        for attribute in called:
+            setattr(self, attribute, partial(self._call, attribute))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asking a module who it is does not use it
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def _call(self, attribute: str, *args: Any, **options: Any) -> Any:
+        return self.__getattr__(attribute)(*args, **options)
+
+
+@contextmanager
+def quick_import() -> Iterator[None]:
+    """Within it the first import of Gradio in this process is quicker."""
+    finder, later = _Finder(), [_Later(*item) for item in _LATER.items()]
+    sys.meta_path.insert(0, finder)
+    for module in later:
+        sys.modules.setdefault(module.__name__, module)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for module in later:
+            if sys.modules.get(module.__name__) is module:
+                del sys.modules[module.__name__]
+
+
+@contextmanager
+def without_app() -> Iterator[None]:
+    """Within it Gradio makes no app for a page: mounting the page will."""
+    from gradio.routes import App
+
+    create = App.create_app
+    App.create_app = staticmethod(lambda *args, **options: None)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(create)  # type: ignore[method-assign]
 
 
 def refuse_addresses() -> None:

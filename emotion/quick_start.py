@@ -1,15 +1,20 @@
-"""Imports torch in two thirds of the time, in processes that are this package's own.
+"""Large imports made shorter, in processes that are this package's own programs.
 
-``import torch`` ends with registering Python kernels for the meta device, which only tracing and
-compiling use. Here they are left out; who needs them later imports ``torch._meta_registrations``
-first. Nor is garbage looked for among the 150,000 objects of the import, then or later. A
-program that uses this package as a library gets torch whole.
+They come one after the other, because two threads that import at once take longer, and no garbage
+is looked for among what they make, then or later.
+
+``import torch`` ends with registering Python kernels for the meta device, a third of its time,
+which only tracing and compiling use. Here they are left out; who needs them later imports
+``torch._meta_registrations`` first. A program that uses this package as a library gets torch whole.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -17,6 +22,7 @@ from types import ModuleType
 
 from emotion.config import PROJECT_DIR
 
+_ONE_IMPORT = threading.Lock()
 _NAME = "torch._meta_registrations"
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of that module
 
@@ -30,6 +36,21 @@ def own_process() -> bool:
     return Path(getattr(main, "__file__", None) or "").resolve() == PROJECT_DIR / "app.py"
 
 
+@contextmanager
+def large_import() -> Iterator[None]:
+    """Within it a large package is imported; does nothing in other processes."""
+    if not own_process():
+        yield
+        return
+    with _ONE_IMPORT:
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.freeze()  # what was imported is never garbage
+            gc.enable()
+
+
 def import_torch() -> None:
     """Imports torch without those kernels; does nothing in other processes or where it is here."""
     if (
@@ -40,12 +61,10 @@ def import_torch() -> None:
         return  # whoever needs torch imports it as always
     placeholder = ModuleType(_NAME)
     placeholder.__spec__ = ModuleSpec(_NAME, None)
-    sys.modules[_NAME] = placeholder
-    gc.disable()
-    try:
-        import torch
-    finally:
-        gc.freeze()  # nothing of it is ever garbage
-        gc.enable()
-        del sys.modules[_NAME]
+    with large_import():
+        sys.modules[_NAME] = placeholder
+        try:
+            import torch
+        finally:
+            del sys.modules[_NAME]
     vars(torch).pop("_meta_registrations", None)

@@ -11,7 +11,7 @@ import pytest
 
 from emotion.config import PROJECT_DIR
 
-_LIBRARY = "from emotion.quick_torch import import_torch; import_torch()\n"
+_LIBRARY = "from emotion.quick_start import import_torch; import_torch()\n"
 _OWN = "__spec__.name = 'emotion.__main__'\n" + _LIBRARY
 _LACKS = "import sys; assert 'torch' in sys.modules; assert 'torch._prims' not in sys.modules\n"
 
@@ -65,7 +65,7 @@ def test_programs_of_this_package_are_known(program: list[str], tmp_path: Path) 
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit\n"
         "def tell():\n"
-        "    from emotion.quick_torch import own_process\n"
+        "    from emotion.quick_start import own_process\n"
         "    print('own:', own_process())\n"
         "atexit.register(tell)\n"
     )
