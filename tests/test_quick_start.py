@@ -1,4 +1,4 @@
-"""torch without its meta kernels: what is left out, in which processes, and that it can be had."""
+"""torch without what is rarely used: in which processes, and that all of it can be had."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from emotion.config import PROJECT_DIR
 
 _LIBRARY = "from emotion.quick_start import import_torch; import_torch()\n"
 _OWN = "__spec__.name = 'emotion.__main__'\n" + _LIBRARY
-_LACKS = "import sys; assert 'torch' in sys.modules; assert 'torch._prims' not in sys.modules\n"
+_LACKS = (
+    "import sys; from emotion import quick_start\n"
+    "assert 'torch' in sys.modules and 'torch._prims' not in sys.modules\n"
+    "assert not set(quick_start._LATER) & set(sys.modules)\n"
+)
 
 
 def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +37,15 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
         _OWN + "import torch._meta_registrations, torch._prims; import torch\n"
         "shape = torch._meta_registrations.pooling_output_shape(9, 3, 0, 3, 1, False)\n"
         "assert shape == 3",
+        _OWN + "import torch\n"
+        "assert float(torch.distributions.Normal(0.0, 1.0).cdf(torch.tensor(0.0))) == 0.5\n"
+        "assert torch.nn.intrinsic.LinearReLU.__module__.startswith('torch.ao')\n"
+        "assert torch.nn.quantized.Linear(2, 3).in_features == 2\n"
+        "assert torch.quantization.QConfig and torch.masked.masked_tensor\n"
+        "import torch.distributions, torch.nn.quantized\n"
+        "assert hasattr(torch.distributions, '__file__')",
+        _OWN + "from torch.distributions import Normal; from torch.nn.qat import Linear\n"
+        "import torch; assert torch.distributions.Normal is Normal",
         # What was loaded by others stays as it is.
         "import torch; before = torch._meta_registrations\n"
         + _OWN

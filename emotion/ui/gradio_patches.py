@@ -10,18 +10,17 @@ before that is asked for.
 
 from __future__ import annotations
 
-import importlib
 import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from types import ModuleType
-from typing import Any
+
+from emotion.quick_start import later
 
 # What our page does not use, and what is taken from it by name, to be called.
-_LATER = {
+_LATER: dict[str, Sequence[str]] = {
     "pandas": (),
     "gradio.cli": ("deploy",),
     "gradio.external": ("load", "load_chat", "load_openapi"),
@@ -70,44 +69,16 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-class _Later(ModuleType):
-    """Stands for a module, which is imported when something of it is first used.
-
-    Args:
-        name: The module's.
-        called: What others take from it before, and only call.
-    """
-
-    def __init__(self, name: str, called: Sequence[str]) -> None:
-        super().__init__(name)
-        for attribute in called:
-            setattr(self, attribute, partial(self._call, attribute))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asking a module who it is does not use it
-            raise AttributeError(name)
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-    def _call(self, attribute: str, *args: Any, **options: Any) -> Any:
-        return self.__getattr__(attribute)(*args, **options)
-
-
 @contextmanager
 def quick_import() -> Iterator[None]:
     """Within it the first import of Gradio in this process is quicker."""
-    finder, later = _Finder(), [_Later(*item) for item in _LATER.items()]
+    finder = _Finder()
     sys.meta_path.insert(0, finder)
-    for module in later:
-        sys.modules.setdefault(module.__name__, module)
     try:
-        yield
+        with later(_LATER):
+            yield
     finally:
         sys.meta_path.remove(finder)
-        for module in later:
-            if sys.modules.get(module.__name__) is module:
-                del sys.modules[module.__name__]
 
 
 @contextmanager
