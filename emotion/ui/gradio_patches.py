@@ -3,7 +3,7 @@
 At each import Gradio parses the sources of its components and writes ``.pyi`` files beside them
 for editors, which fails where it may not write; it fills in the docstrings of all events through
 216 templates; and it imports pandas, command lines and what runs models elsewhere. Without these
-its import takes a quarter of the time. It makes three apps for a page that is mounted once. And it
+its import takes a fifth of the time. It makes three apps for a page that is mounted once. And it
 fetches an address that a visitor names in place of a file. This module must not import gradio
 before that is asked for.
 """
