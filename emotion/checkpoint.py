@@ -72,7 +72,7 @@ def load_checkpoint(
 
     Raises:
         CheckpointError: A file is missing or unreadable, the architecture is not one that the
-            network computes, or any tensor is missing, unexpected or mis-shaped.
+            network computes, or any tensor is missing, unexpected, mis-shaped or not finite.
     """
     tokens = read_tokens(folder)
     config = read_config(folder, num_tokens=len(tokens))
@@ -84,6 +84,7 @@ def load_checkpoint(
     else:
         state = to_native(read_pickle(folder), config.prenet_depth)
         check_state(model, state, folder)
+        _check_finite(state, folder)
         if convert:
             write_converted(folder, state)
             converted = open_converted(folder)
@@ -269,4 +270,12 @@ def check_state(model: Emotion2vec, state: dict[str, Tensor], folder: Path) -> N
     if problems:
         count = len(problems)
         reason = f"{count} tensor(s) do not fit: " + "; ".join(sorted(problems))
+        raise CheckpointError(folder=folder, reason=reason)
+
+
+def _check_finite(state: dict[str, Tensor], folder: Path) -> None:
+    # Once, when a checkpoint is converted: a load runs only a part of the network.
+    broken = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        reason = f"{len(broken)} tensor(s) hold values that are not finite: {', '.join(broken)}"
         raise CheckpointError(folder=folder, reason=reason)

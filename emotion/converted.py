@@ -43,6 +43,7 @@ class Converted:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         end = _HEADER_BYTES + int.from_bytes(self._map[:_HEADER_BYTES], "little")
@@ -62,11 +63,7 @@ class Converted:
 
     def read_ahead(self) -> None:
         """Brings the whole file into this process's memory; lets other threads run meanwhile."""
-        if hasattr(self._map, "madvise"):
-            for first in range(0, len(self._map), _PIECE_BYTES):
-                length = min(_PIECE_BYTES, len(self._map) - first)
-                with contextlib.suppress(OSError):
-                    self._map.madvise(mmap.MADV_WILLNEED, first, length)
+        ask_for(self._path)
         np.frombuffer(self._map, np.uint8)[:: mmap.PAGESIZE].max()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -80,6 +77,15 @@ class Converted:
             ).view(shape)
             for name, (dtype, shape, first) in self._tensors.items()
         }
+
+
+def ask_for(path: Path) -> None:
+    """Asks the system to read a file from the disk; does nothing where that cannot be."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        for first in range(0, path.stat().st_size, _PIECE_BYTES):
+            os.posix_fadvise(file.fileno(), first, _PIECE_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def open_converted(folder: Path) -> Converted | None:
@@ -106,12 +112,15 @@ def write_converted(folder: Path, state: dict[str, Tensor]) -> None:
 
     Args:
         folder: The checkpoint.
-        state: By this package's names.
+        state: By this package's names; float64 is kept as float32.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors = {name: tensor.detach().contiguous() for name, tensor in state.items()}
+    tensors = {
+        name: (tensor if tensor.dtype.itemsize < 8 else tensor.float()).detach().contiguous()
+        for name, tensor in state.items()
+    }
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".tmp")

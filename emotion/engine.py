@@ -182,7 +182,7 @@ class Engine:
         self._depth = None
         if self.placement.device.type == "cpu":
             for weights in self._model.parameters():
-                weights.view(-1)[::_PAGE_ITEMS].sum()
+                weights.reshape(-1)[::_PAGE_ITEMS].sum()
 
     @torch.inference_mode()
     def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:

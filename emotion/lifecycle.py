@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion.config import Config, EngineConfig
-from emotion.converted import open_converted
+from emotion.converted import SOURCE, ask_for, open_converted
 from emotion.errors import (
     CancelledError,
     EmotionError,
@@ -140,7 +141,7 @@ def load_engine(
     config: EngineConfig,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> Engine:
-    """Loads a checkpoint's folder; its weights are read into memory while torch is imported.
+    """Loads a checkpoint's folder; its weights are read from the disk while torch is imported.
 
     Args:
         folder: The checkpoint.
@@ -151,8 +152,8 @@ def load_engine(
         ModelError: See `emotion.engine.Engine.load`.
     """
     converted = open_converted(folder)
-    if converted is not None:
-        threading.Thread(target=converted.read_ahead, daemon=True).start()
+    ahead = converted.read_ahead if converted else partial(ask_for, folder / SOURCE)
+    threading.Thread(target=ahead, daemon=True).start()
     import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 
@@ -193,7 +194,7 @@ def _fall_back(config: Config, reporter: _Reporter, why: ModelError) -> Recogniz
 
 def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
     reporter.update(fallback=why)
-    folder = _folder(EMBEDDED, config, reporter, lambda: False)
+    folder = fetch_model(EMBEDDED, config)
     return _load(folder, EMBEDDED, config, reporter, str(why))
 
 

@@ -119,6 +119,28 @@ def test_all_misfits_are_listed_at_once(folder: Path) -> None:
     assert not (folder / CONVERTED).exists()
 
 
+def test_values_that_are_not_finite_are_refused(folder: Path) -> None:
+    def change(state: dict[str, Any]) -> None:
+        state["d2v_model.blocks.0.attn.qkv.bias"][3] = float("nan")
+        state["proj.bias"][0] = float("inf")
+
+    edit_state(folder, change)
+    with pytest.raises(CheckpointError, match=r"2 tensor.*not finite: .*blocks\.1\.qkv\.bias"):
+        load_checkpoint(folder)
+    assert not (folder / CONVERTED).exists()
+
+
+def test_float64_is_converted_once(folder: Path, tiny_checkpoint: Path) -> None:
+    def change(state: dict[str, Any]) -> None:
+        state["proj.weight"] = state["proj.weight"].double()
+
+    edit_state(folder, change)
+    assert same(folder, tiny_checkpoint)
+    before = (folder / CONVERTED).stat().st_mtime_ns
+    assert same(folder, tiny_checkpoint)
+    assert (folder / CONVERTED).stat().st_mtime_ns == before
+
+
 def test_the_head_must_fit_the_tokens(folder: Path) -> None:
     (folder / "tokens.txt").write_text("生气/angry\n开心/happy\n")
     with pytest.raises(CheckpointError, match=r"head\.bias is \(9,\).* make it \(2,\)"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from emotion.checkpoint import load_checkpoint
-from emotion.converted import CONVERTED, SOURCE, Converted, open_converted, write_converted
+from emotion.converted import (
+    CONVERTED,
+    SOURCE,
+    Converted,
+    ask_for,
+    open_converted,
+    write_converted,
+)
 
 STATE = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -76,6 +84,27 @@ def test_reading_ahead_brings_all_of_it_into_memory(tmp_path: Path) -> None:
     assert resident_kb() < 6_000
     converted.read_ahead()
     assert resident_kb() >= 12_000_000 // 1024
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be asked")
+def test_the_system_is_asked_for_all_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = tmp_path / SOURCE, []
+    with path.open("wb") as file:
+        file.truncate(20_000_001)
+
+    def advise(handle: int, first: int, length: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_WILLNEED and os.fstat(handle).st_size == 20_000_001
+        asked.append((first, first + length))
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    ask_for(path)
+    assert asked[0][0] == 0 and asked[-1][1] >= 20_000_001
+    assert [end for _, end in asked[:-1]] == [first for first, _ in asked[1:]]
+    ask_for(tmp_path / "missing")
+    monkeypatch.delattr(os, "posix_fadvise")
+    ask_for(path)
 
 
 def test_it_is_opened_and_read_without_torch(folder: Path) -> None:

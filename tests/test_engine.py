@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from emotion.device import memory_text, place
 from emotion.engine import Engine
 from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
 from emotion.labels import LABELS
+from emotion.model import Block
 from tests.conftest import tone
 
 
@@ -37,6 +39,37 @@ def test_frame_logits_average_to_the_head_of_the_mean(
     order = [tokens.index(label) for label in LABELS]
     np.testing.assert_allclose(output.logits.mean(0), expected[order], atol=1e-4)
     assert output.features.shape == (134, 32) and output.features.dtype == np.float32
+
+
+def test_a_load_runs_one_block_and_a_request_all(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    forward = Block.forward
+
+    def counted(self: Block, *args: Any) -> torch.Tensor:
+        runs.append(id(self))
+        return forward(self, *args)
+
+    monkeypatch.setattr(Block, "forward", counted)
+    engine = Engine.load(tiny_checkpoint, device="cpu")
+    assert len(runs) == 1
+    engine.infer(tone(1.0))
+    assert len(runs) == 1 + engine.config.num_blocks > 2
+
+
+def test_weights_in_any_layout_load_from_a_folder_that_cannot_be_written(
+    engine: Engine, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "strided"
+    shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    data = torch.load(folder / WEIGHTS, weights_only=True)
+    data["model"]["proj.weight"] = data["model"]["proj.weight"].t().contiguous().t()
+    assert not data["model"]["proj.weight"].is_contiguous()
+    torch.save(data, folder / WEIGHTS)
+    monkeypatch.setattr("emotion.checkpoint.write_converted", lambda folder, state: None)
+    found = Engine.load(folder, device="cpu", precision="fp32").infer(tone(1.0))
+    np.testing.assert_allclose(found.logits, engine.infer(tone(1.0)).logits, atol=1e-5)
 
 
 def test_nine_labels_in_our_order_whatever_the_checkpoint_says(

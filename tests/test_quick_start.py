@@ -57,6 +57,21 @@ def test_own_process_imports_less_and_can_have_the_rest(code: str, tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
+def test_garbage_is_not_looked_for_during_a_large_import_only(tmp_path: Path) -> None:
+    code = (
+        "__spec__.name = 'emotion.__main__'\n"
+        "import gc; from emotion.quick_start import large_import\n"
+        "for i in range(2):\n"  # twice: the first, which fails, must let the second in
+        "    try:\n"
+        "        with large_import():\n"
+        "            assert not gc.isenabled()\n"
+        "            raise ImportError\n"
+        "    except ImportError: assert gc.isenabled() and gc.get_freeze_count()\n"
+    )
+    done = run(tmp_path, code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_library_leaves_the_import_to_others(tmp_path: Path) -> None:
     done = run(tmp_path, _LIBRARY + "import sys; assert 'torch' not in sys.modules")
     assert done.returncode == 0, done.stderr

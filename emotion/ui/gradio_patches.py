@@ -15,6 +15,7 @@ import importlib.machinery
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from types import ModuleType
 
 from emotion.quick_start import later
@@ -27,6 +28,7 @@ _LATER: dict[str, Sequence[str]] = {
     "gradio.workflow": ("Workflow",),
     "httpx._main": ("main",),  # its command line
 }
+_TRIED = ("6.31.",)  # versions of Gradio whose import uses nothing of them
 
 
 def _write_no_stubs(module: ModuleType) -> None:
@@ -75,7 +77,7 @@ def quick_import() -> Iterator[None]:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
-        with later(_LATER):
+        with later(_LATER if metadata.version("gradio").startswith(_TRIED) else {}):
             yield
     finally:
         sys.meta_path.remove(finder)
