@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 CONVERTED = "model.safetensors"
 SOURCE = "model.pt"
 _FORMAT = "emotion2vec-1"
-_ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+_NO_SOURCE = "none"
+_DTYPES = {"F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2)}  # and bytes
 _HEADER_BYTES = 8  # the length of the JSON that follows
 _PIECE_BYTES = 8 << 20  # the system is asked for so much at once
 
@@ -52,9 +53,9 @@ class Converted:
         self._tensors = {name: self._entry(end, entry) for name, entry in header.items()}
 
     def _entry(self, start: int, entry: dict[str, Any]) -> tuple[str, list[int], int]:
-        dtype, shape = entry["dtype"], [int(size) for size in entry["shape"]]
+        (dtype, item_bytes), shape = _DTYPES[entry["dtype"]], [int(size) for size in entry["shape"]]
         first, last = (start + int(offset) for offset in entry["data_offsets"])
-        size = math.prod(shape) * _ITEM_BYTES[dtype]
+        size = math.prod(shape) * item_bytes
         if min(shape, default=0) < 0 or first < start or last - first != size:
             raise ValueError(f"{shape} does not take the bytes {first} to {last}")
         if last > len(self._map):
@@ -70,10 +71,9 @@ class Converted:
         """The tensors by name, on the CPU; they share the mapped memory."""
         import torch
 
-        dtypes = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
         return {
             name: torch.frombuffer(
-                self._map, dtype=dtypes[dtype], count=math.prod(shape), offset=first
+                self._map, dtype=getattr(torch, dtype), count=math.prod(shape), offset=first
             ).view(shape)
             for name, (dtype, shape, first) in self._tensors.items()
         }
@@ -103,7 +103,7 @@ def open_converted(folder: Path) -> Converted | None:
         logger.warning("%s is unreadable (%r), reading %s again", path, e, SOURCE)
         return None
     wanted = _fingerprint(folder)
-    stale = (folder / SOURCE).exists() and found.metadata.get("source") != wanted["source"]
+    stale = wanted["source"] not in (_NO_SOURCE, found.metadata.get("source"))
     return None if stale or found.metadata.get("format") != _FORMAT else found
 
 
@@ -140,5 +140,5 @@ def _fingerprint(folder: Path) -> dict[str, str]:
     try:
         stat = (folder / SOURCE).stat()
     except FileNotFoundError:
-        return {"format": _FORMAT, "source": "none"}
+        return {"format": _FORMAT, "source": _NO_SOURCE}
     return {"format": _FORMAT, "source": f"{stat.st_size}-{stat.st_mtime_ns}"}

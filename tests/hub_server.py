@@ -13,6 +13,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -199,3 +200,12 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body[pause:])
 
     return Handler
+
+
+def write_model(folder: Path, leave_out: str = "") -> Path:
+    """A complete model, or one that lacks a file."""
+    folder.mkdir(parents=True)
+    for name in ("config.yaml", "tokens.txt", "model.pt"):
+        if name != leave_out:
+            (folder / name).write_bytes(FILES[name])
+    return folder
