@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,10 +44,15 @@ def tone(seconds: float, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.fixture
 def wav(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a WAV file of so many seconds and returns its path."""
+    """Writes a WAV file of so many seconds and returns its path.
+
+    A name that is taken gets a folder of its own: a run may still be reading the other file.
+    """
 
     def write(seconds: float = 2.0, name: str = "clip.wav", seed: int = 0) -> Path:
         path = tmp_path / name
+        if path.exists():
+            path = Path(tempfile.mkdtemp(dir=tmp_path)) / name
         soundfile.write(path, tone(seconds, seed), SAMPLE_RATE_HZ, subtype="PCM_16")
         return path
 
