@@ -24,8 +24,8 @@ class MicroBatcher(Generic[Item, Answer]):
 
     Args:
         work: Answers a list of items, in their order; called from one thread only.
-        cost: What an item adds to a batch.
-        most: The cost of a batch; a single item may cost more.
+        cost: What a batch of some items costs.
+        most: The most that a batch may cost; a single item may cost more.
         waiting: How many items may wait.
     """
 
@@ -33,7 +33,7 @@ class MicroBatcher(Generic[Item, Answer]):
         self,
         work: Callable[[list[Item]], list[Answer]],
         *,
-        cost: Callable[[Item], float],
+        cost: Callable[[Sequence[Item]], float],
         most: float,
         waiting: int = 256,
     ) -> None:
@@ -69,15 +69,20 @@ class MicroBatcher(Generic[Item, Answer]):
             self._changed.notify_all()
         return futures
 
-    def close(self) -> None:
-        """Cancels what waits, and ends the worker after its present batch."""
+    def close(self, wait: bool = True) -> None:
+        """Cancels what waits, and ends the worker after its present batch.
+
+        Args:
+            wait: Whether to return only then.
+        """
         with self._changed:
             self._closed = True
             for _, future in self._queue:
                 future.cancel()
             self._queue.clear()
             self._changed.notify_all()
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -99,14 +104,13 @@ class MicroBatcher(Generic[Item, Answer]):
         # The oldest first, so that none starves; then every younger one that still fits.
         batch: list[tuple[Item, Future[Answer]]] = []
         left: deque[tuple[Item, Future[Answer]]] = deque()
-        total = 0.0
+        items: list[Item] = []
         for item, future in self._queue:
-            cost = self._cost(item)
-            if batch and total + cost > self._most:
+            if items and self._cost([*items, item]) > self._most:
                 left.append((item, future))
             elif future.set_running_or_notify_cancel():
                 batch.append((item, future))
-                total += cost
+                items.append(item)
         self._queue = left
         return batch
 

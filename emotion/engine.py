@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
+from weakref import WeakMethod, finalize
 
 import numpy as np
 import torch
@@ -17,15 +21,18 @@ from emotion.batching import MicroBatcher
 from emotion.checkpoint import Checkpoint, load_checkpoint
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.converted import Converted
+from emotion.cuda_graphs import Outputs, RecordedPasses
 from emotion.device import Placement, memory_text, place
 from emotion.errors import CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
+from emotion.model import Emotion2vec
 
 logger = logging.getLogger(__name__)
 
 # Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
 CPU_BATCH_S = 12.0
-CUDA_BATCH_S = 240.0
+CUDA_BATCH_S = 240.0  # with the padding
+PINNED_BYTES = 64 * 2**20
 _AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
 _PAGE_ITEMS = 1024  # of float32 in the smallest page of memory
@@ -78,11 +85,18 @@ class Engine:
         self._rows = list(rows.values())
         self._depth: int | None = None
         cuda = placement.device.type == "cuda"
+        self._recorded: RecordedPasses | None = None
+        if cuda:
+            work = partial(run_pass, self._model)
+            self._recorded = RecordedPasses(work, self.config, placement.device)
+        # The worker must not keep an engine alive that nobody has any more, nor stay without it.
+        infer = WeakMethod(self._infer_padded if cuda else self._infer_packed)
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
-            self._infer_padded if cuda else self._infer_packed,
-            cost=lambda samples: samples.size / SAMPLE_RATE_HZ,
+            lambda clips: _called(infer, clips),
+            cost=_padded_s if cuda else _packed_s,
             most=CUDA_BATCH_S if cuda else CPU_BATCH_S,
         )
+        finalize(self, self._batcher.close, wait=False)
 
     @classmethod
     def load(
@@ -108,6 +122,17 @@ class Engine:
             DeviceError: The device or precision is not available.
             ModelError: It does not fit into memory, or the device failed.
         """
+        return _in_thread(lambda: cls._load(folder, device, precision, on_phase, converted))
+
+    @classmethod
+    def _load(
+        cls,
+        folder: Path,
+        device: str,
+        precision: Precision,
+        on_phase: PhaseHook,
+        converted: Converted | None,
+    ) -> Engine:
         placement = place(device, precision)
         logger.info("device: %s", placement.reason)
         try:
@@ -187,27 +212,101 @@ class Engine:
     @torch.inference_mode()
     def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:
         parts = self._model.forward_packed([_tensor(clip) for clip in clips], self._depth)
-        return [self._output(features) for features in parts]
+        return [self._output(x, self._model.head(x.float())) for x in parts]
 
     @torch.inference_mode()
     def _infer_padded(self, clips: list[Samples]) -> list[FrameOutput]:
-        device = self.placement.device
-        lengths = torch.tensor([clip.size for clip in clips], device=device)
-        batch = torch.nn.utils.rnn.pad_sequence([_tensor(clip) for clip in clips], True)
-        alike = len({clip.size for clip in clips}) == 1
-        features = self._model(batch.to(device), None if alike else lengths)  # (B, T, D)
-        counts = self._model.frame_lengths(lengths).tolist()
-        return [self._output(x[:count]) for x, count in zip(features, counts, strict=True)]
+        sizes = [clip.size for clip in clips]
+        batch = self._host_tensor((len(clips), max(sizes)), torch.float32).zero_()
+        for row, clip in zip(batch, clips, strict=True):
+            row[: clip.size] = _tensor(clip)
+        features, rows = self._to_host(*self._run_padded(batch, sizes))  # (B, T, D), (B, T, tokens)
+        counts = [self.config.num_frames(size) for size in sizes]
+        return [
+            self._output(x[:count], row[:count])
+            for x, row, count in zip(features, rows, counts, strict=True)
+        ]
 
-    def _output(self, features: torch.Tensor) -> FrameOutput:
-        features = features.float()  # (T, D)
-        rows = self._model.head(features).cpu()  # (T, tokens)
+    def _run_padded(self, batch: torch.Tensor, sizes: list[int]) -> Outputs:
+        if self._recorded is not None and len(sizes) == 1:
+            found = self._recorded.run(batch[0])
+            if found is not None:
+                return found
+        device = self.placement.device
+        try:
+            lengths = None if len(set(sizes)) == 1 else torch.tensor(sizes, device=device)
+            return run_pass(self._model, batch.to(device, non_blocking=True), lengths)
+        except torch.OutOfMemoryError as e:
+            if self._recorded is None or not self._recorded.usable:
+                raise
+            self._recorded.drop(e)  # the memory of recordings may be what is missing
+            return self._run_padded(batch, sizes)
+
+    def _host_tensor(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        # In memory that a GPU reads and writes by itself, but for sizes that torch would keep.
+        pinned = math.prod(shape) * dtype.itemsize <= PINNED_BYTES
+        cuda = self.placement.device.type == "cuda"
+        return torch.empty(shape, dtype=dtype, pin_memory=cuda and pinned)
+
+    def _to_host(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
+        hosts = [self._host_tensor(tensor.shape, tensor.dtype) for tensor in tensors]
+        for host, tensor in zip(hosts, tensors, strict=True):
+            host.copy_(tensor, non_blocking=True)
+        if self.placement.device.type == "cuda":
+            torch.cuda.current_stream(self.placement.device).synchronize()
+        return hosts
+
+    def _output(self, features: torch.Tensor, rows: torch.Tensor) -> FrameOutput:
+        # (T, D) and (T, tokens), on the host
         if not bool(torch.isfinite(rows).all()):
             reason = f"the network overflowed in {self.placement.precision}; try --precision fp32"
             raise ModelError(reason=reason)
         logits = np.full((len(rows), len(LABELS)), -np.inf, np.float32)
         logits[:, self._columns] = rows[:, self._rows].numpy()
-        return FrameOutput(features.cpu().numpy(), logits)
+        # Copied out of what other outputs share.
+        return FrameOutput(features.to(torch.float32, copy=True).numpy(), logits)
+
+
+def run_pass(model: Emotion2vec, waveforms: torch.Tensor, lengths: torch.Tensor | None) -> Outputs:
+    """Features (B, T, D) in the network's number format, and the head's rows (B, T, tokens)."""
+    features = model(waveforms, lengths)
+    return features, model.head(features.float())
+
+
+def _packed_s(clips: Sequence[Samples]) -> float:
+    return sum(clip.size for clip in clips) / SAMPLE_RATE_HZ
+
+
+def _padded_s(clips: Sequence[Samples]) -> float:
+    return len(clips) * max(clip.size for clip in clips) / SAMPLE_RATE_HZ
+
+
+def _called(
+    infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None], clips: list[Samples]
+) -> list[FrameOutput]:
+    method = infer()
+    if method is None:  # whoever asked did not wait
+        raise CancelledError()
+    return method(clips)
+
+
+def _in_thread(work: Callable[[], Engine]) -> Engine:
+    # GNU OpenMP keeps workers for each thread that has computed, until it ends; and with more of
+    # them than cores all go to sleep between two steps instead of waiting: a pass of a small
+    # network then takes two to three times as long.
+    found: Future[Engine] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as e:
+            found.set_exception(e)
+
+    thread = threading.Thread(target=run, name="engine-loader", daemon=True)
+    thread.start()
+    wait([found])  # which Ctrl-C may end
+    thread.join()
+    return found.result()
 
 
 def _tensor(samples: Samples) -> torch.Tensor:

@@ -8,15 +8,17 @@ H heads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-5
-PIECE_FRAMES = 50  # measured best of 10 to 200 on a CPU with 32 MiB of last-level cache
+from emotion.layers import EPS, Block, ConvLayer, PositionalEncoder, fill
+
+# Of the widest layer's output at a time; measured best on a CPU with 32 MiB of last-level cache.
+PIECE_BYTES = 6_600_000
 
 KEPT_BIAS_FRAMES = 1000  # 20 s: 65 MB for sixteen heads in float32
 
@@ -75,115 +77,21 @@ class ModelConfig:
             size = (size - 1) * stride + kernel
         return size
 
+    @property
+    def piece_frames(self) -> int:
+        """Frames to run through the convolutions at once, so that all stays in a CPU's cache."""
+        steps = self.hop_samples  # of a layer's output, for one frame
+        widest = 1
+        for channels, _, stride in self.feature_encoder:
+            steps //= stride
+            widest = max(widest, steps * channels)
+        return max(1, PIECE_BYTES // (widest * torch.float32.itemsize))
+
     def num_frames(self, samples: int) -> int:
         """Frames that a waveform of so many samples gives."""
         for _, kernel, stride in self.feature_encoder:
             samples = (samples - kernel) // stride + 1
         return samples
-
-
-class ConvLayer(nn.Module):
-    """Strided convolution without bias, LayerNorm over channels, GELU; channels last."""
-
-    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(torch.empty(channels, in_channels, kernel))
-        self.norm = nn.LayerNorm(channels, eps=EPS)
-        _start(nn.init.kaiming_normal_, self.weight)
-
-    def taps(self) -> list[Tensor]:
-        """The kernel in pieces of one stride, each a (taps * C_in, C_out) matrix."""
-        weight = self.weight.permute(2, 1, 0)  # (kernel, C_in, C_out)
-        return [part.flatten(0, 1) for part in torch.split(weight, self.stride)]
-
-    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
-        """(B, T_in, C_in) to (B, T_out, C_out); ``taps`` are this layer's, made beforehand."""
-        kernel, in_channels = self.weight.shape[2], x.shape[2]
-        batch, frames = x.shape[0], (x.shape[1] - kernel) // self.stride + 1
-        # The rows that a piece of the kernel sees lie side by side and do not overlap those of
-        # the next frame, so each piece is a matrix product over a view: nothing is copied.
-        x = x.contiguous()
-        step = self.stride * in_channels
-        y: Tensor | None = None
-        for i, tap in enumerate(taps or self.taps()):
-            shape, strides = (batch, frames, tap.shape[0]), (x.stride(0), step, 1)
-            rows = x.as_strided(shape, strides, x.storage_offset() + i * step)
-            y = rows @ tap if y is None else y + rows @ tap
-        return F.gelu(self.norm(y))
-
-
-class PositionalEncoder(nn.Module):
-    """Grouped convolutions, each with parameter-free LayerNorm and GELU, added to the input."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv1d(
-                config.embed_dim,
-                config.embed_dim,
-                config.pos_kernel,
-                padding=config.pos_kernel // 2,
-                groups=config.pos_groups,
-            )
-            for _ in range(config.pos_depth)
-        )
-
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, T, D) to (B, T, D); ``valid`` (B, T, 1) is 0 on padding, which must not leak in."""
-        frames, width = x.shape[1:]
-        y = x
-        for conv in self.convs:
-            if valid is not None:
-                y = y * valid
-            y = conv(y.transpose(1, 2))[..., :frames]  # (B, D, T); an even kernel gives one more
-            y = F.gelu(F.layer_norm(y.transpose(1, 2), (width,), eps=EPS))
-        return x + y
-
-
-class Block(nn.Module):
-    """Post-norm transformer block: attention with an additive bias, then an MLP."""
-
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
-        super().__init__()
-        dim = config.embed_dim
-        self.num_heads = config.num_heads
-        self.dropout = dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
-        self.norm1 = nn.LayerNorm(dim, eps=EPS)
-        self.fc1 = nn.Linear(dim, config.mlp_dim)
-        self.fc2 = nn.Linear(config.mlp_dim, dim)
-        self.norm2 = nn.LayerNorm(dim, eps=EPS)
-
-    def forward(self, x: Tensor, bias: Tensor | Sequence[Tensor]) -> Tensor:
-        """Mixes the frames of each clip.
-
-        Args:
-            x: (B, N, D), a clip a row; or (1, sum of N, D), clips end to end.
-            bias: (1 or B, H, N, N), added to the attention logits; or one (1, H, N, N) a clip.
-
-        Returns:
-            The shape of ``x``.
-        """
-        drop = self.dropout if self.training else 0.0
-        qkv = self.qkv(x)
-        if isinstance(bias, Tensor):
-            y = self._attend(qkv, bias, drop)
-        else:
-            parts = torch.split(qkv, [part.shape[-1] for part in bias], dim=1)
-            y = torch.cat([self._attend(*pair, drop) for pair in zip(parts, bias, strict=True)], 1)
-        x = self.norm1(x + F.dropout(self.out(y), drop))
-        y = self.fc2(F.gelu(self.fc1(x)))
-        return self.norm2(x + F.dropout(y, drop))  # type: ignore[no-any-return]
-
-    def _attend(self, qkv: Tensor, bias: Tensor, drop: float) -> Tensor:
-        batch, length, width = qkv.shape
-        dim = width // 3
-        qkv = qkv.view(batch, length, 3, self.num_heads, dim // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, N, D / H)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=drop)
-        return y.transpose(1, 2).reshape(batch, length, dim)  # (B, N, D)
 
 
 class Emotion2vec(nn.Module):
@@ -204,22 +112,28 @@ class Emotion2vec(nn.Module):
         )
         self.project_norm = nn.LayerNorm(channels[-1], eps=EPS)
         self.project = nn.Linear(channels[-1], dim)
-        self.position = PositionalEncoder(config)
+        self.position = PositionalEncoder(
+            dim, config.pos_depth, config.pos_kernel, config.pos_groups
+        )
         self.extra_tokens = nn.Parameter(torch.empty(1, config.num_extra_tokens, dim))
-        _start(nn.init.normal_, self.extra_tokens)
+        fill(nn.init.normal_, self.extra_tokens)
         self.alibi_scale = nn.Parameter(
             torch.ones(config.alibi_scales, 1, config.alibi_heads, 1, 1)
         )
         self.context_norm = nn.LayerNorm(dim, eps=EPS)
-        self.blocks = nn.ModuleList(Block(config, dropout) for _ in range(config.num_blocks))
+        self.blocks = nn.ModuleList(
+            Block(dim, config.num_heads, config.mlp_dim, dropout) for _ in range(config.num_blocks)
+        )
         self.head = nn.Linear(dim, config.num_tokens)
-        self._taps: list[list[Tensor]] | None = None
+        self._slopes: Tensor | None = None
         self._biases: list[Tensor] | None = None
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the parameters must not change."""
         self.eval().requires_grad_(False)
-        self._taps = self._make_taps()
+        for module in (*self.convs, *self.position.convs):
+            module.freeze()
+        self._slopes = self._make_slopes()
         self._biases = []
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -284,25 +198,26 @@ class Emotion2vec(nn.Module):
         return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
     def _encode_in_pieces(self, x: Tensor) -> Tensor:
-        # A second at a time, so that what lies between the convolutions stays in the cache:
-        # (B, S, 1) to (B, T, C).
+        # (B, S, 1) to (B, T, C), piece by piece.
+        size = self.config.piece_frames
         hop, field = self.config.hop_samples, self.config.receptive_field_samples
-        taps = self._taps or self._make_taps()
         frames = self.config.num_frames(x.shape[1])
         rows = []
         for row in x:
             pieces = []
-            for first in range(0, frames, PIECE_FRAMES):
-                last = min(first + PIECE_FRAMES, frames) - 1
+            for first in range(0, frames, size):
+                last = min(first + size, frames) - 1
                 piece = row[None, first * hop : last * hop + field]
-                for conv, tap in zip(self.convs, taps, strict=True):
-                    piece = conv(piece, tap)
+                for conv in self.convs:
+                    piece = conv(piece)
                 pieces.append(piece)
             rows.append(torch.cat(pieces, dim=1))
         return torch.cat(rows)
 
-    def _make_taps(self) -> list[list[Tensor]]:
-        return [conv.taps() for conv in self.convs]  # type: ignore[operator]
+    def _make_slopes(self) -> Tensor:
+        scale = self.alibi_scale.float().clamp_min(0)
+        slopes = torch.tensor(alibi_slopes(self.config.num_heads), device=scale.device)
+        return scale * slopes[:, None, None]  # (1 or L, 1, H, 1, 1)
 
     def _shared_biases(self, frames: int, dtype: torch.dtype) -> list[Tensor]:
         # The bias of a shorter clip is the corner of a longer one's, so one serves all.
@@ -337,24 +252,15 @@ class Emotion2vec(nn.Module):
         device = self.alibi_scale.device
         position = torch.arange(frames, device=device)
         distance = (position[:, None] - position[None, :]).abs()  # (T, T)
-        slopes = torch.tensor(alibi_slopes(self.config.num_heads), device=device)
-        scales = (
-            self.alibi_scale.float().clamp_min(0) * slopes[:, None, None]
-        )  # (1 or L, 1, H, 1, 1)
+        slopes = self._make_slopes() if self._slopes is None else self._slopes
         biases = []
-        for scale in scales:
-            bias = F.pad((-scale * distance).to(dtype), (extra, 0, extra, 0))  # (1, H, N, N)
+        for slope in slopes:
+            bias = F.pad((-slope * distance).to(dtype), (extra, 0, extra, 0))  # (1, H, N, N)
             if valid is not None:
                 keys = F.pad(valid, (extra, 0), value=True)[:, None, None, :]  # (B, 1, 1, N)
                 bias = bias.masked_fill(~keys, -torch.inf)
             biases.append(bias)
         return biases
-
-
-def _start(initialise: Callable[[Tensor], Tensor], parameter: Tensor) -> None:
-    # On the meta device random numbers mean nothing, yet import sympy and torch._dynamo: seconds.
-    if not parameter.is_meta:
-        initialise(parameter)
 
 
 def normalize(waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:

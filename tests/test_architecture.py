@@ -15,8 +15,8 @@ from emotion.config import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
-    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "download": 1, "model": 1, "converted": 1,
-    "checkpoint": 1, "batching": 1, "quick_start": 1,
+    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "download": 1, "layers": 1, "model": 1,
+    "cuda_graphs": 1, "converted": 1, "checkpoint": 1, "batching": 1, "quick_start": 1,
     "engine": 2, "recognizer": 2, "lifecycle": 2,
     "outputs": 3, "plots": 3, "job": 3,
     "ui": 4, "bench": 4,
@@ -24,7 +24,17 @@ LEVELS = {
 }  # fmt: skip
 # Who may import a heavy package; everybody else must not.
 CONFINED = {
-    "torch": {"quick_start", "device", "model", "converted", "checkpoint", "engine", "bench"},
+    "torch": {
+        "quick_start",
+        "device",
+        "layers",
+        "model",
+        "converted",
+        "checkpoint",
+        "cuda_graphs",
+        "engine",
+        "bench",
+    },
     "safetensors": {"converted"},
     "gradio": {"ui", "server"},
     "fastapi": {"server", "ui"},

@@ -39,7 +39,7 @@ def start(worker: Worker) -> Iterator[Callable[..., MicroBatcher[int, int]]]:
     batchers: list[MicroBatcher[int, int]] = []
 
     def make(**options: Any) -> MicroBatcher[int, int]:
-        batchers.append(MicroBatcher(worker, **({"cost": abs, "most": 10.0} | options)))
+        batchers.append(MicroBatcher(worker, **({"cost": sum, "most": 10.0} | options)))
         return batchers[-1]
 
     yield make
@@ -131,7 +131,7 @@ def test_items_that_do_not_all_fit_are_refused_together(worker: Worker, start: A
 
 
 def test_closing_leaves_nobody_waiting(worker: Worker) -> None:
-    batcher: MicroBatcher[int, int] = MicroBatcher(worker, cost=abs, most=10.0)
+    batcher: MicroBatcher[int, int] = MicroBatcher(worker, cost=sum, most=10.0)
     first = hold(worker, batcher)
     second = batcher.submit(2)
     closing = threading.Thread(target=batcher.close)
@@ -143,6 +143,15 @@ def test_closing_leaves_nobody_waiting(worker: Worker) -> None:
     assert first.result(10) == 10
     with pytest.raises(BusyError):
         batcher.submit(3)
+
+
+def test_the_cost_is_that_of_the_whole_batch(worker: Worker, start: Any) -> None:
+    batcher = start(cost=lambda items: len(items) * max(items))  # as if padded
+    hold(worker, batcher)
+    futures = batcher.submit_all([2, 9, 3, 2])
+    worker.gate.set()
+    assert [future.result(10) for future in futures] == [20, 90, 30, 20]
+    assert worker.batches == [[1], [2, 3, 2], [9]]
 
 
 def test_many_threads_get_their_own_answers(worker: Worker, start: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from emotion.layers import PositionalConv
 from emotion.model import Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
@@ -73,9 +74,10 @@ def test_gain_and_offset_do_not_matter_when_normalising() -> None:
     assert not torch.allclose(raw(sound), raw(0.3 * sound + 0.1), atol=1e-2)
 
 
-def test_convolution_equals_the_library_one() -> None:
+@pytest.mark.parametrize("batch", [1, 2])
+def test_convolution_equals_the_library_one(batch: int) -> None:
     for layer in build().convs:
-        x = torch.randn(2, 57, layer.weight.shape[1])
+        x = torch.randn(batch, 57, layer.weight.shape[1])
         expected = torch.nn.functional.conv1d(x.mT, layer.weight, stride=layer.stride).mT
         expected = torch.nn.functional.gelu(layer.norm(expected))
         torch.testing.assert_close(layer(x), expected)
@@ -83,8 +85,24 @@ def test_convolution_equals_the_library_one() -> None:
 
 
 @torch.inference_mode()
-def test_encoding_in_pieces_changes_nothing() -> None:
+@pytest.mark.parametrize("kernel", [5, 6])
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_positional_convolution_equals_the_library_one(kernel: int, frames: int) -> None:
+    layer = PositionalConv(24, kernel, 4)
+    x = torch.randn(1, frames, 24)
+    expected = layer(x)
+    layer.freeze()
+    assert layer._taps is not None
+    torch.testing.assert_close(layer(x), expected)
+    two = torch.cat([x, x.flip(1)])
+    torch.testing.assert_close(layer(two)[:1], expected)
+
+
+@torch.inference_mode()
+def test_encoding_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, sounds = build(), torch.stack([clip(2.5, 1), clip(2.5, 2)])
+    monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 30)
+    assert model.config.piece_frames == 30
     pieces = model.eval().encode(sounds)
     torch.testing.assert_close(pieces, model.train().encode(sounds))
 
@@ -92,6 +110,7 @@ def test_encoding_in_pieces_changes_nothing() -> None:
 def test_frames_and_receptive_field() -> None:
     large = config(feature_encoder=((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2))
     assert (large.hop_samples, large.receptive_field_samples) == (320, 400)
+    assert large.piece_frames == 50
     assert [large.num_frames(n) for n in (400, 719, 720, 16000, 480000)] == [1, 1, 2, 49, 1499]
     model = build()
     minimum = model.config.receptive_field_samples

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from emotion.checkpoint import load_checkpoint
 from emotion.labels import LABELS, parse_token
-from emotion.model import ConvLayer, Emotion2vec
+from emotion.layers import ConvLayer
+from emotion.model import Emotion2vec
 from tests.mini_clips import RATE_HZ, make_clips, recordings_of, tone
 from tools.mini import evaluate
 from tools.mini.bands import BANDS, analyse, band_filters, frame_count, to_phases

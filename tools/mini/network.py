@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotion.labels import LABELS
-from emotion.model import EPS, Block, ConvLayer, Emotion2vec, ModelConfig
+from emotion.layers import EPS, Block, ConvLayer
+from emotion.model import Emotion2vec, ModelConfig
 from tools.mini.bands import BANDS, HOP, KERNEL, PHASES, band_filters, to_phases
 
 GAIN = 3.0  # of the first LayerNorm, so that GELU acts nearly as a rectifier
