@@ -1,8 +1,8 @@
 """A folder in FunASR's layout to a ready network: strict, safe, and fast the second time.
 
 ``model.pt`` is a pickle and is read with ``weights_only=True``; nothing in the folder is executed.
-Its first load writes ``model.safetensors`` beside it, with this package's tensor names and without
-what inference does not need; later loads map that file.
+Its first load in a precision writes ``model.safetensors`` or ``model.bf16.safetensors`` beside it,
+with this package's tensor names and without what inference does not need; later loads map that.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from emotion.converted import SOURCE as WEIGHTS
 from emotion.converted import Converted, open_converted, write_converted
+from emotion.device import DTYPES
 from emotion.errors import CheckpointError
 from emotion.labels import parse_token
 from emotion.model import Emotion2vec, ModelConfig
@@ -50,7 +51,7 @@ class Checkpoint:
     """A loaded checkpoint.
 
     Attributes:
-        model: The network in evaluation mode, float32 or as stored, on the CPU.
+        model: The network in evaluation mode, on the CPU; head and ALiBi scale are float32.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
         folder: Where it came from.
     """
@@ -61,14 +62,19 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    folder: Path, *, converted: Converted | None = None, convert: bool = True
+    folder: Path,
+    precision: str = "fp32",
+    *,
+    converted: Converted | None = None,
+    convert: bool = True,
 ) -> Checkpoint:
     """Loads a folder in FunASR's layout.
 
     Args:
         folder: Holds ``config.yaml``, ``tokens.txt`` and ``model.pt``.
-        converted: The folder's, where it was opened already.
-        convert: Whether a first load may write ``model.safetensors``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        converted: One of the folder's, where one was opened already.
+        convert: Whether a first load may write a converted file.
 
     Raises:
         CheckpointError: A file is missing or unreadable, the architecture is not one that the
@@ -78,20 +84,50 @@ def load_checkpoint(
     config = read_config(folder, num_tokens=len(tokens))
     with torch.device("meta"):
         model = Emotion2vec(config)
-    converted = converted or open_converted(folder)
+    if converted is None or converted.precision != precision:
+        converted = open_converted(folder, precision)
     if converted is not None:
         state = converted.tensors()
     else:
-        state = to_native(read_pickle(folder), config.prenet_depth)
-        check_state(model, state, folder)
-        _check_finite(state, folder)
+        state = _read_source(model, folder, precision)
         if convert:
-            write_converted(folder, state)
-            converted = open_converted(folder)
+            write_converted(folder, state, precision)
+            converted = open_converted(folder, precision)
             state = converted.tensors() if converted else state
     check_state(model, state, folder)
     model.load_state_dict(state, assign=True)
     return Checkpoint(model.eval(), tokens, folder)
+
+
+def _read_source(model: Emotion2vec, folder: Path, precision: str) -> dict[str, Tensor]:
+    whole = open_converted(folder, "fp32") if precision != "fp32" else None
+    if whole is not None:
+        state = whole.tensors()
+    else:
+        state = to_native(read_pickle(folder), model.config.prenet_depth)
+    check_state(model, state, folder)
+    state = in_precision(state, precision)
+    _check_finite(state, folder, precision)
+    return state
+
+
+def in_precision(state: dict[str, Tensor], precision: str) -> dict[str, Tensor]:
+    """The tensors as the network computes with them; the head and the ALiBi scale in float32.
+
+    Args:
+        state: By this package's names.
+        precision: ``fp32``, ``bf16`` or ``fp16``. For the last two the weights of linear layers
+            are laid out by columns: products in half precision read those in down to half the time.
+    """
+    dtype, found = DTYPES[precision], {}
+    for name, tensor in state.items():
+        if name.startswith("head.") or name == "alibi_scale" or precision == "fp32":
+            found[name] = tensor.float()
+        elif tensor.ndim == 2:
+            found[name] = tensor.to(dtype).t().contiguous().t()
+        else:
+            found[name] = tensor.to(dtype)
+    return found
 
 
 def read_tokens(folder: Path) -> tuple[str | None, ...]:
@@ -273,9 +309,10 @@ def check_state(model: Emotion2vec, state: dict[str, Tensor], folder: Path) -> N
         raise CheckpointError(folder=folder, reason=reason)
 
 
-def _check_finite(state: dict[str, Tensor], folder: Path) -> None:
+def _check_finite(state: dict[str, Tensor], folder: Path, precision: str) -> None:
     # Once, when a checkpoint is converted: a load runs only a part of the network.
     broken = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
     if broken:
-        reason = f"{len(broken)} tensor(s) hold values that are not finite: {', '.join(broken)}"
+        what = f"{len(broken)} tensor(s) hold values that are not finite in {precision}"
+        reason = f"{what}: {', '.join(broken)}"
         raise CheckpointError(folder=folder, reason=reason)

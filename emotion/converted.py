@@ -1,7 +1,8 @@
 """``model.safetensors``: a checkpoint's tensors under this package's names, mapped and not copied.
 
-The first load writes it beside ``model.pt``. Later ones open it before torch is imported, and read
-it from the disk meanwhile.
+The first load writes it beside ``model.pt``, in another precision than fp32 with that in its name:
+``model.bf16.safetensors``. Later ones open it before torch is imported, and read it from the disk
+meanwhile.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotion.config import Precision
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-CONVERTED = "model.safetensors"
+CONVERTED = "model.safetensors"  # for fp32
 SOURCE = "model.pt"
 _FORMAT = "emotion2vec-1"
+_BY_COLUMNS = ".T"  # ends the name of a matrix whose columns are kept one after the other
 _NO_SOURCE = "none"
 _DTYPES = {"F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2)}  # and bytes
 _HEADER_BYTES = 8  # the length of the JSON that follows
@@ -37,13 +41,15 @@ class Converted:
 
     Args:
         path: The file.
+        precision: What the folder's tensors were made ready for.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is not what this package writes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, precision: str) -> None:
+        self.precision = precision
         self._path = path
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -71,12 +77,14 @@ class Converted:
         """The tensors by name, on the CPU; they share the mapped memory."""
         import torch
 
-        return {
-            name: torch.frombuffer(
+        found = {}
+        for name, (dtype, shape, first) in self._tensors.items():
+            tensor = torch.frombuffer(
                 self._map, dtype=getattr(torch, dtype), count=math.prod(shape), offset=first
             ).view(shape)
-            for name, (dtype, shape, first) in self._tensors.items()
-        }
+            plain = name.removesuffix(_BY_COLUMNS)
+            found[plain] = tensor if plain == name else tensor.t()
+        return found
 
 
 def ask_for(path: Path) -> None:
@@ -88,48 +96,70 @@ def ask_for(path: Path) -> None:
             os.posix_fadvise(file.fileno(), first, _PIECE_BYTES, os.POSIX_FADV_WILLNEED)
 
 
-def open_converted(folder: Path) -> Converted | None:
+def converted_path(folder: Path, precision: str) -> Path:
+    """Where a folder's tensors are kept for a precision, ``fp32``, ``bf16`` or ``fp16``."""
+    return folder / (CONVERTED if precision == "fp32" else f"model.{precision}.safetensors")
+
+
+def open_converted(folder: Path, precision: str) -> Converted | None:
     """Maps a folder's converted tensors; None where they are missing, damaged or of other weights.
 
     Args:
         folder: The checkpoint.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
     """
-    path = folder / CONVERTED
+    path = converted_path(folder, precision)
     if not path.is_file():
         return None
     try:
-        found = Converted(path)
+        found = Converted(path, precision)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        logger.warning("%s is unreadable (%r), reading %s again", path, e, SOURCE)
+        logger.warning("%s is unreadable (%r), converting again", path, e)
         return None
     wanted = _fingerprint(folder)
     stale = wanted["source"] not in (_NO_SOURCE, found.metadata.get("source"))
     return None if stale or found.metadata.get("format") != _FORMAT else found
 
 
-def write_converted(folder: Path, state: dict[str, Tensor]) -> None:
+def open_likely(folder: Path, precision: Precision) -> Converted | None:
+    """`open_converted` before it is known which precision ``auto`` means here.
+
+    Args:
+        folder: The checkpoint.
+        precision: As asked for; ``auto`` is bf16 where a load has kept that, else fp32.
+    """
+    if precision != "auto":
+        return open_converted(folder, precision)
+    return open_converted(folder, "bf16") or open_converted(folder, "fp32")
+
+
+def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> None:
     """Keeps tensors for `open_converted`; says in the log when the folder cannot be written.
 
     Args:
         folder: The checkpoint.
-        state: By this package's names; float64 is kept as float32.
+        state: By this package's names.
+        precision: What they were made ready for.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors = {
-        name: (tensor if tensor.dtype.itemsize < 8 else tensor.float()).detach().contiguous()
-        for name, tensor in state.items()
-    }
+    tensors = {}
+    for name, tensor in state.items():
+        tensor = tensor.detach()
+        if tensor.ndim == 2 and not tensor.is_contiguous() and tensor.t().is_contiguous():
+            name, tensor = name + _BY_COLUMNS, tensor.t()
+        tensors[name] = tensor.contiguous()
+    path = converted_path(folder, precision)
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".tmp")
         os.close(handle)
         save_file(tensors, temporary, metadata=_fingerprint(folder))
         os.chmod(temporary, 0o644)
-        os.replace(temporary, folder / CONVERTED)
+        os.replace(temporary, path)
     except (OSError, SafetensorError) as e:
-        logger.info("%s is not kept for faster loading: %s", CONVERTED, e)
+        logger.info("%s is not kept for faster loading: %s", path.name, e)
     finally:  # also when interrupted; it has its final name otherwise
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

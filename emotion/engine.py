@@ -30,7 +30,7 @@ from emotion.model import Emotion2vec
 logger = logging.getLogger(__name__)
 
 # Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
-CPU_BATCH_S = 12.0
+CPU_BATCH_S = {"fp32": 12.0, "bf16": 30.0}
 CUDA_BATCH_S = 240.0  # with the padding
 PINNED_BYTES = 64 * 2**20
 _AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
@@ -60,7 +60,7 @@ class Engine:
     """A network on its device; safe to call from several threads.
 
     Args:
-        checkpoint: A loaded checkpoint.
+        checkpoint: Loaded in the placement's precision.
         placement: Device and number format.
 
     Raises:
@@ -75,9 +75,7 @@ class Engine:
                 folder=checkpoint.folder,
                 reason=f"hop is {self.config.hop_samples} samples, but must be 320",
             )
-        self._model = checkpoint.model.to(placement.device, placement.dtype)
-        self._model.head.float()
-        self._model.alibi_scale.data = self._model.alibi_scale.data.float()
+        self._model = checkpoint.model.to(placement.device)
         self._model.freeze()
         # Row of the head for each of the nine labels.
         rows = {token: i for i, token in enumerate(checkpoint.tokens) if token is not None}
@@ -94,7 +92,7 @@ class Engine:
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
             lambda clips: _called(infer, clips),
             cost=_padded_s if cuda else _packed_s,
-            most=CUDA_BATCH_S if cuda else CPU_BATCH_S,
+            most=CUDA_BATCH_S if cuda else CPU_BATCH_S[placement.precision],
         )
         finalize(self, self._batcher.close, wait=False)
 
@@ -137,7 +135,7 @@ class Engine:
         logger.info("device: %s", placement.reason)
         try:
             on_phase("reading")
-            checkpoint = load_checkpoint(folder, converted=converted)
+            checkpoint = load_checkpoint(folder, placement.precision, converted=converted)
             on_phase("building")
             engine = cls(checkpoint, placement)
             on_phase("warming")
@@ -207,7 +205,8 @@ class Engine:
         self._depth = None
         if self.placement.device.type == "cpu":
             for weights in self._model.parameters():
-                weights.reshape(-1)[::_PAGE_ITEMS].sum()
+                # Whatever the layout: to reshape one by columns would copy it.
+                weights.as_strided((-(-weights.numel() // _PAGE_ITEMS),), (_PAGE_ITEMS,)).sum()
 
     @torch.inference_mode()
     def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:

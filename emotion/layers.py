@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emotion.device import cpu_has_bf16
+
 EPS = 1e-5
 
 
@@ -62,39 +64,70 @@ class ConvLayer(nn.Module):
         return [part.flatten(0, 1) for part in torch.split(weight, self.stride)]
 
 
+class Linear(nn.Linear):
+    """Linear layer."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self._fused = False
+
+    def freeze(self) -> None:
+        """Prepares what every call needs; afterwards the weights must not change."""
+        self._fused = is_native_bf16(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        if not self._fused:
+            return super().forward(x)
+        # Torch's own way writes the bias to the result first and adds the product to that.
+        fused = torch.ops.mkldnn._linear_pointwise
+        return fused(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+
+
 class PositionalConv(nn.Conv1d):
     """Grouped convolution over time that keeps the number of frames."""
 
     def __init__(self, dim: int, kernel: int, groups: int) -> None:
         super().__init__(dim, dim, kernel, padding=kernel // 2, groups=groups)
-        self._taps: Tensor | None = None
+        self._pieces: Tensor | None = None
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
-        if (
-            self.weight.is_cpu and self.weight.dtype == torch.float32
-        ):  # others would round at each tap
-            width = self.weight.shape[1]
-            taps = self.weight.view(self.groups, width, width, -1)  # (G, C_out, C_in, K)
-            self._taps = taps.permute(3, 0, 2, 1).contiguous()  # (K, G, C_in, C_out)
+        kernel = self.kernel_size[0]
+        if self.weight.is_cpu and self.weight.dtype == torch.float32:
+            taps = 1  # a product for each tap: nothing is copied
+        elif is_native_bf16(self.weight):
+            taps = kernel  # one product, of copied rows: several would round at each tap
+        else:
+            return
+        width = self.weight.shape[1]
+        weight = self.weight.view(self.groups, width, width, kernel)  # (G, C_out, C_in, K)
+        pieces = weight.permute(3, 0, 2, 1).reshape(kernel // taps, taps, self.groups, width, width)
+        self._pieces = pieces.transpose(1, 2).flatten(2, 3).contiguous()  # (K / taps, G, taps*C, C)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         frames = x.shape[1]
-        if self._taps is None or x.shape[0] > 1:
+        if self._pieces is None or x.shape[0] > 1:
             # An even kernel gives one frame more.
             return super().forward(x.transpose(1, 2))[..., :frames].transpose(1, 2)
-        # A matrix product of all groups for each tap takes half of the library's time.
-        kernel, groups, width, _ = self._taps.shape
+        # Matrix products of all groups take half of the library's time, in bf16 a third.
+        kernel, groups = self.kernel_size[0], self.groups
+        count, _, rows, width = self._pieces.shape
         assert self.bias is not None
-        bias = self.bias.view(groups, 1, width)
-        padded = x.new_zeros(groups, frames + kernel - 1, width)
+        y = self.bias.view(groups, 1, width)
+        computed = frames if count > 1 else rounded_up(frames)
+        padded = x.new_zeros(groups, computed + kernel - 1, width)
         before = kernel // 2
         padded[:, before : before + frames] = x[0].view(frames, groups, width).transpose(0, 1)
-        y = torch.baddbmm(bias, padded[:, :frames], self._taps[0])  # (G, T, C)
-        for k in range(1, kernel):
-            y.baddbmm_(padded[:, k : k + frames], self._taps[k])
-        return y.transpose(0, 1).reshape(1, frames, groups * width)
+        for i, piece in enumerate(self._pieces):
+            seen = padded.as_strided(
+                (groups, computed, rows),
+                (padded.stride(0), width, 1),
+                i * (kernel // count) * width,
+            )
+            y = torch.baddbmm(y, seen, piece) if i == 0 else y.baddbmm_(seen, piece)  # (G, T, C)
+        return y[:, :frames].transpose(0, 1).reshape(1, frames, groups * width)
 
 
 class PositionalEncoder(nn.Module):
@@ -121,18 +154,18 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=EPS)
-        self.fc1 = nn.Linear(dim, mlp_dim)
-        self.fc2 = nn.Linear(mlp_dim, dim)
+        self.fc1 = Linear(dim, mlp_dim)
+        self.fc2 = Linear(mlp_dim, dim)
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
 
     def forward(self, x: Tensor, bias: Tensor | Sequence[Tensor]) -> Tensor:
         """Mixes the frames of each clip.
 
         Args:
-            x: (B, N, D), a clip a row; or (1, sum of N, D), clips end to end.
+            x: (B, N, D), a clip a row; or (1, sum of N or more, D), clips end to end.
             bias: (1 or B, H, N, N), added to the attention logits; or one (1, H, N, N) a clip.
 
         Returns:
@@ -143,8 +176,10 @@ class Block(nn.Module):
         if isinstance(bias, Tensor):
             y = self._attend(qkv, bias, drop)
         else:
-            parts = torch.split(qkv, [part.shape[-1] for part in bias], dim=1)
-            y = torch.cat([self._attend(*pair, drop) for pair in zip(parts, bias, strict=True)], 1)
+            lengths = [part.shape[-1] for part in bias]
+            *parts, rest = torch.split(qkv, [*lengths, qkv.shape[1] - sum(lengths)], dim=1)
+            heard = [self._attend(*pair, drop) for pair in zip(parts, bias, strict=True)]
+            y = torch.cat([*heard, rest[..., : x.shape[2]]], dim=1)  # the rest belongs to nobody
         x = self.norm1(x + F.dropout(self.out(y), drop))
         y = self.fc2(F.gelu(self.fc1(x)))
         return self.norm2(x + F.dropout(y, drop))  # type: ignore[no-any-return]
@@ -156,6 +191,25 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, N, D / H)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=drop)
         return y.transpose(1, 2).reshape(batch, length, dim)  # (B, N, D)
+
+
+def rounded_up(rows: int, least: int = 16) -> int:
+    """How many rows to compute instead of so many: at most an eighth more, or to ``least``.
+
+    oneDNN generates code for each number of rows, which takes a third of the time of a pass over
+    a short clip; so few numbers may come up. An AMX tile has 16 rows.
+
+    Args:
+        rows: How many are needed.
+        least: The result is a multiple of it, a power of two.
+    """
+    step = max(least, 1 << max(0, rows.bit_length() - 4))
+    return -(-rows // step) * step
+
+
+def is_native_bf16(weight: Tensor) -> bool:
+    """Whether a CPU multiplies this tensor by its own bfloat16 instructions, through oneDNN."""
+    return weight.is_cpu and weight.dtype == torch.bfloat16 and cpu_has_bf16()
 
 
 def fill(initialise: Callable[[Tensor], Tensor], parameter: Tensor) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion.config import Config, EngineConfig
-from emotion.converted import SOURCE, ask_for, open_converted
+from emotion.converted import SOURCE, ask_for, open_likely
 from emotion.errors import (
     CancelledError,
     EmotionError,
@@ -151,7 +151,7 @@ def load_engine(
     Raises:
         ModelError: See `emotion.engine.Engine.load`.
     """
-    converted = open_converted(folder)
+    converted = open_likely(folder, config.precision)
     ahead = converted.read_ahead if converted else partial(ask_for, folder / SOURCE)
     threading.Thread(target=ahead, daemon=True).start()
     import_torch()

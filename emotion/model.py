@@ -15,12 +15,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.layers import EPS, Block, ConvLayer, PositionalEncoder, fill
+from emotion.layers import (
+    EPS,
+    Block,
+    ConvLayer,
+    Linear,
+    PositionalConv,
+    PositionalEncoder,
+    fill,
+    is_native_bf16,
+    rounded_up,
+)
 
 # Of the widest layer's output at a time; measured best on a CPU with 32 MiB of last-level cache.
 PIECE_BYTES = 6_600_000
 
-KEPT_BIAS_FRAMES = 1000  # 20 s: 65 MB for sixteen heads in float32
+KEPT_BIAS_BYTES = 80_000_000  # sixteen heads: 22 s in float32, 31 s in bf16
 
 
 @dataclass(frozen=True)
@@ -77,15 +87,14 @@ class ModelConfig:
             size = (size - 1) * stride + kernel
         return size
 
-    @property
-    def piece_frames(self) -> int:
+    def piece_frames(self, item_bytes: int) -> int:
         """Frames to run through the convolutions at once, so that all stays in a CPU's cache."""
         steps = self.hop_samples  # of a layer's output, for one frame
         widest = 1
         for channels, _, stride in self.feature_encoder:
             steps //= stride
             widest = max(widest, steps * channels)
-        return max(1, PIECE_BYTES // (widest * torch.float32.itemsize))
+        return max(1, PIECE_BYTES // (widest * item_bytes))
 
     def num_frames(self, samples: int) -> int:
         """Frames that a waveform of so many samples gives."""
@@ -111,7 +120,7 @@ class Emotion2vec(nn.Module):
             ConvLayer(channels[i], *layer) for i, layer in enumerate(config.feature_encoder)
         )
         self.project_norm = nn.LayerNorm(channels[-1], eps=EPS)
-        self.project = nn.Linear(channels[-1], dim)
+        self.project = Linear(channels[-1], dim)
         self.position = PositionalEncoder(
             dim, config.pos_depth, config.pos_kernel, config.pos_groups
         )
@@ -127,14 +136,17 @@ class Emotion2vec(nn.Module):
         self.head = nn.Linear(dim, config.num_tokens)
         self._slopes: Tensor | None = None
         self._biases: list[Tensor] | None = None
+        self._rounds = False
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the parameters must not change."""
         self.eval().requires_grad_(False)
-        for module in (*self.convs, *self.position.convs):
-            module.freeze()
+        for module in self.modules():
+            if isinstance(module, (ConvLayer, Linear, PositionalConv)):
+                module.freeze()
         self._slopes = self._make_slopes()
         self._biases = []
+        self._rounds = is_native_bf16(self.project.weight)
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Frame features, the same for a clip in a padded batch as alone.
@@ -178,12 +190,15 @@ class Emotion2vec(nn.Module):
             x = self.position(self.encode(clip[None]), None)  # (1, T, D)
             parts.append(torch.cat([self.extra_tokens, x], dim=1))  # (1, N, D)
         lengths = [part.shape[1] for part in parts]
-        x = self.context_norm(torch.cat(parts, dim=1))  # (1, sum of N, D)
+        rows = sum(lengths)
+        if self._rounds:
+            parts.append(parts[0].new_zeros(1, rounded_up(rows) - rows, self.config.embed_dim))
+        x = self.context_norm(torch.cat(parts, dim=1))  # (1, sum of N or more, D)
         biases = self._shared_biases(max(lengths) - extra, x.dtype)
         cut = [[bias[..., :n, :n] for n in lengths] for bias in biases]
         for i, block in enumerate(self.blocks[:depth]):
             x = block(x, cut[min(i, len(cut) - 1)])
-        return [part[0, extra:] for part in torch.split(x, lengths, dim=1)]
+        return [part[0, extra:] for part in torch.split(x[:, :rows], lengths, dim=1)]
 
     def encode(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Local features before position and context: (B, S) to (B, T, D)."""
@@ -191,26 +206,30 @@ class Emotion2vec(nn.Module):
             waveforms = normalize(waveforms, lengths)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
         if self.training or x.is_cuda:
-            for conv in self.convs:
-                x = conv(x)
-        else:
-            x = self._encode_in_pieces(x)
+            return self._encode_piece(x)
+        return self._encode_in_pieces(x)
+
+    def _encode_piece(self, x: Tensor) -> Tensor:
+        # (B, S, 1) to (B, T, D)
+        for conv in self.convs:
+            x = conv(x)
         return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
     def _encode_in_pieces(self, x: Tensor) -> Tensor:
-        # (B, S, 1) to (B, T, C), piece by piece.
-        size = self.config.piece_frames
+        # (B, S, 1) to (B, T, D), piece by piece.
+        size = self.config.piece_frames(x.dtype.itemsize)
         hop, field = self.config.hop_samples, self.config.receptive_field_samples
         frames = self.config.num_frames(x.shape[1])
         rows = []
         for row in x:
             pieces = []
             for first in range(0, frames, size):
-                last = min(first + size, frames) - 1
-                piece = row[None, first * hop : last * hop + field]
-                for conv in self.convs:
-                    piece = conv(piece)
-                pieces.append(piece)
+                count = computed = min(size, frames - first)
+                if self._rounds:
+                    computed = min(size, rounded_up(count, 8))
+                piece = row[None, first * hop : (first + count - 1) * hop + field]
+                piece = F.pad(piece, (0, 0, 0, (computed - count) * hop))
+                pieces.append(self._encode_piece(piece)[:, :count])
             rows.append(torch.cat(pieces, dim=1))
         return torch.cat(rows)
 
@@ -225,7 +244,7 @@ class Emotion2vec(nn.Module):
         if kept and kept[0].shape[-1] >= frames + self.config.num_extra_tokens:
             return kept
         biases = self.attention_biases(frames, None, dtype)
-        if kept is not None and frames <= KEPT_BIAS_FRAMES:
+        if kept is not None and sum(bias.nbytes for bias in biases) <= KEPT_BIAS_BYTES:
             self._biases = biases
         return biases
 
@@ -248,14 +267,16 @@ class Emotion2vec(nn.Module):
         Returns:
             One (1 or B, H, N, N) bias for all blocks, or one a block.
         """
-        extra = self.config.num_extra_tokens
+        extra, heads = self.config.num_extra_tokens, self.config.num_heads
         device = self.alibi_scale.device
         position = torch.arange(frames, device=device)
         distance = (position[:, None] - position[None, :]).abs()  # (T, T)
         slopes = self._make_slopes() if self._slopes is None else self._slopes
         biases = []
         for slope in slopes:
-            bias = F.pad((-slope * distance).to(dtype), (extra, 0, extra, 0))  # (1, H, N, N)
+            bias = torch.zeros(1, heads, frames + extra, frames + extra, dtype=dtype, device=device)
+            for i in range(heads):  # in float32 a head at a time: it takes twice the memory
+                bias[0, i, extra:, extra:] = -slope[0, i] * distance
             if valid is not None:
                 keys = F.pad(valid, (extra, 0), value=True)[:, None, None, :]  # (B, 1, 1, N)
                 bias = bias.masked_fill(~keys, -torch.inf)

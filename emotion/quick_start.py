@@ -30,6 +30,7 @@ _ONE_IMPORT = threading.Lock()
 _LATER: dict[str, Sequence[str]] = {
     "torch._meta_registrations": (),
     "torch.distributions": (),
+    "torch.export": (),
     "torch.masked": (),
     "torch.nn.intrinsic": (),
     "torch.nn.qat": (),

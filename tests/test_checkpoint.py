@@ -19,7 +19,7 @@ from emotion.checkpoint import (
     parse_feature_spec,
     read_tokens,
 )
-from emotion.converted import CONVERTED
+from emotion.converted import CONVERTED, converted_path
 from emotion.errors import CheckpointError
 
 
@@ -125,9 +125,41 @@ def test_values_that_are_not_finite_are_refused(folder: Path) -> None:
         state["proj.bias"][0] = float("inf")
 
     edit_state(folder, change)
-    with pytest.raises(CheckpointError, match=r"2 tensor.*not finite: .*blocks\.1\.qkv\.bias"):
+    with pytest.raises(
+        CheckpointError, match=r"2 tensor.*not finite in fp32: .*blocks\.1\.qkv\.bias"
+    ):
         load_checkpoint(folder)
     assert not (folder / CONVERTED).exists()
+
+
+def test_half_precision_has_a_file_of_its_own(folder: Path) -> None:
+    whole = load_checkpoint(folder).model.state_dict()
+    for _ in range(2):  # converts, then maps
+        half = load_checkpoint(folder, "bf16").model.state_dict()
+        assert half.keys() == whole.keys()
+        for name, tensor in half.items():
+            exact = name.startswith("head.") or name == "alibi_scale"
+            assert tensor.dtype == (torch.float32 if exact else torch.bfloat16)
+            assert torch.equal(tensor, whole[name].to(tensor.dtype))
+        assert half["blocks.0.qkv.weight"].t().is_contiguous()
+        os.utime(converted_path(folder, "bf16"), ns=(7, 7))
+    assert converted_path(folder, "bf16").stat().st_mtime_ns == 7
+    assert same(folder, folder)
+    (folder / WEIGHTS).unlink()
+    (folder / "model.bf16.safetensors").unlink()
+    load_checkpoint(folder, "bf16")  # from the converted float32
+
+
+def test_what_half_precision_cannot_hold_is_refused(folder: Path) -> None:
+    def change(state: dict[str, Any]) -> None:
+        state["d2v_model.blocks.0.attn.qkv.bias"][3] = 70_000.0
+
+    edit_state(folder, change)
+    with pytest.raises(
+        CheckpointError, match=r"1 tensor.*not finite in fp16: blocks\.1\.qkv\.bias"
+    ):
+        load_checkpoint(folder, "fp16")
+    load_checkpoint(folder, "bf16")
 
 
 def test_float64_is_converted_once(folder: Path, tiny_checkpoint: Path) -> None:

@@ -17,12 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from emotion.checkpoint import load_checkpoint
+from emotion.config import Precision
 from emotion.converted import (
     CONVERTED,
     SOURCE,
     Converted,
     ask_for,
     open_converted,
+    open_likely,
     write_converted,
 )
 
@@ -37,7 +39,7 @@ STATE = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / SOURCE).write_bytes(b"weights")
-    write_converted(tmp_path, STATE)
+    write_converted(tmp_path, STATE, "fp32")
     return tmp_path
 
 
@@ -52,7 +54,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def test_what_was_written_is_read(folder: Path) -> None:
-    converted = open_converted(folder)
+    converted = open_converted(folder, "fp32")
     assert converted is not None
     found, theirs = converted.tensors(), load_file(folder / CONVERTED)
     assert found.keys() == theirs.keys() == STATE.keys()
@@ -63,16 +65,36 @@ def test_what_was_written_is_read(folder: Path) -> None:
 
 def test_a_change_of_a_tensor_stays_in_this_process(folder: Path) -> None:
     before = (folder / CONVERTED).read_bytes()
-    converted = open_converted(folder)
+    converted = open_converted(folder, "fp32")
     assert converted is not None
     converted.tensors()["a"].zero_()
     assert (folder / CONVERTED).read_bytes() == before
 
 
+def test_a_matrix_keeps_its_layout(tmp_path: Path) -> None:
+    by_columns = torch.arange(6.0).reshape(2, 3).t()
+    write_converted(tmp_path, {"a": by_columns, "b": by_columns.contiguous()}, "bf16")
+    converted = open_converted(tmp_path, "bf16")
+    assert converted is not None and converted.precision == "bf16"
+    found = converted.tensors()
+    for name, stride in (("a", (1, 3)), ("b", (2, 1))):
+        assert torch.equal(found[name], by_columns) and found[name].stride() == stride
+
+
+def test_auto_is_what_a_load_has_kept(folder: Path) -> None:
+    def likely(asked: Precision) -> str | None:
+        converted = open_likely(folder, asked)
+        return converted.precision if converted else None
+
+    assert [likely(asked) for asked in ("auto", "fp32", "bf16")] == ["fp32", "fp32", None]
+    write_converted(folder, STATE, "bf16")
+    assert [likely(asked) for asked in ("auto", "fp32", "bf16")] == ["bf16", "fp32", "bf16"]
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is in memory")
 def test_reading_ahead_brings_all_of_it_into_memory(tmp_path: Path) -> None:
-    write_converted(tmp_path, {"large": torch.ones(3_000_000)})
-    converted = open_converted(tmp_path)
+    write_converted(tmp_path, {"large": torch.ones(3_000_000)}, "fp32")
+    converted = open_converted(tmp_path, "fp32")
     assert converted is not None
 
     def resident_kb() -> int:
@@ -110,7 +132,7 @@ def test_the_system_is_asked_for_all_of_a_file(
 def test_it_is_opened_and_read_without_torch(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from emotion.converted import open_converted;"
-        "open_converted(Path(sys.argv[1])).read_ahead(); assert 'torch' not in sys.modules"
+        "open_converted(Path(sys.argv[1]), 'fp32').read_ahead(); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=60)
 
@@ -134,8 +156,8 @@ def test_a_header_that_does_not_fit_is_refused(
 ) -> None:
     rewrite(folder / CONVERTED, change)
     with caplog.at_level(logging.WARNING):
-        assert open_converted(folder) is None
-    assert f"{CONVERTED} is unreadable" in caplog.text and f"reading {SOURCE} again" in caplog.text
+        assert open_converted(folder, "fp32") is None
+    assert f"{CONVERTED} is unreadable" in caplog.text and "converting again" in caplog.text
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 20, -1])
@@ -143,35 +165,35 @@ def test_a_file_that_is_cut_is_refused(folder: Path, size: int) -> None:
     path = folder / CONVERTED
     data = path.read_bytes()
     path.write_bytes(data[:size])
-    assert open_converted(folder) is None
+    assert open_converted(folder, "fp32") is None
 
 
 @pytest.mark.parametrize("content", [b"[1, 2]", b"null", b"\xff\xfe", b"{"])
 def test_a_header_that_is_no_table_is_refused(folder: Path, content: bytes) -> None:
     (folder / CONVERTED).write_bytes(len(content).to_bytes(8, "little") + content)
-    assert open_converted(folder) is None
+    assert open_converted(folder, "fp32") is None
 
 
 def test_a_header_longer_than_the_file_is_refused(folder: Path) -> None:
     data = (folder / CONVERTED).read_bytes()
     (folder / CONVERTED).write_bytes(b"\xff" * 8 + data[8:])
-    assert open_converted(folder) is None
+    assert open_converted(folder, "fp32") is None
 
 
 def test_other_weights_or_another_format_are_not_used(folder: Path) -> None:
-    assert open_converted(folder) is not None
+    assert open_converted(folder, "fp32") is not None
     rewrite(folder / CONVERTED, lambda header: header["__metadata__"].update(format="other"))
-    assert open_converted(folder) is None
-    write_converted(folder, STATE)
+    assert open_converted(folder, "fp32") is None
+    write_converted(folder, STATE, "fp32")
     (folder / SOURCE).write_bytes(b"other weights")
-    assert open_converted(folder) is None
+    assert open_converted(folder, "fp32") is None
     (folder / SOURCE).unlink()
-    assert open_converted(folder) is not None
+    assert open_converted(folder, "fp32") is not None
 
 
 def test_a_checkpoint_takes_what_was_opened_before(tiny_checkpoint: Path) -> None:
     load_checkpoint(tiny_checkpoint)  # converts
-    converted = Converted(tiny_checkpoint / CONVERTED)
+    converted = Converted(tiny_checkpoint / CONVERTED, "fp32")
     model = load_checkpoint(tiny_checkpoint, converted=converted).model
     shared = converted.tensors()["head.bias"].data_ptr()
     assert model.head.bias.data_ptr() == shared

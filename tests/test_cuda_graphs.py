@@ -208,7 +208,7 @@ def test_a_pass_does_nothing_that_a_graph_cannot_hold(tiny_checkpoint: Path) -> 
     model = Engine.load(tiny_checkpoint, device="cpu", precision="fp32")._model
     model.train()  # all at once and by the library's convolutions, as on CUDA; nothing drops out
     for conv in model.position.convs:
-        conv._taps = None
+        conv._pieces = None
     waveforms, lengths = sound(1.0)[None], torch.tensor([12_345])
     with torch.no_grad(), _Watch() as watch:
         run_pass(model, waveforms, lengths)

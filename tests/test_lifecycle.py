@@ -172,11 +172,11 @@ def test_no_memory_on_the_device_falls_back(hub: Hub, monkeypatch: pytest.Monkey
     load = engine.load_checkpoint
     calls: list[Path] = []
 
-    def full_once(folder: Path, **options: Any) -> Any:
+    def full_once(folder: Path, precision: str, **options: Any) -> Any:
         calls.append(folder)
         if len(calls) == 1:
             raise RuntimeError("CUDA out of memory")
-        return load(folder, **options)
+        return load(folder, precision, **options)
 
     monkeypatch.setattr(engine, "load_checkpoint", full_once)
     recognizer = open_model(CONFIG)

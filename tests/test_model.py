@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
-from emotion.layers import PositionalConv
+from emotion.device import cpu_has_bf16
+from emotion.layers import Linear, PositionalConv, rounded_up
 from emotion.model import Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
@@ -92,17 +95,59 @@ def test_positional_convolution_equals_the_library_one(kernel: int, frames: int)
     x = torch.randn(1, frames, 24)
     expected = layer(x)
     layer.freeze()
-    assert layer._taps is not None
+    assert layer._pieces is not None
     torch.testing.assert_close(layer(x), expected)
     two = torch.cat([x, x.flip(1)])
     torch.testing.assert_close(layer(two)[:1], expected)
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="no native bf16")
+@torch.inference_mode()
+def test_layers_in_bf16_equal_those_in_float32_but_for_rounding() -> None:
+    x = torch.randn(1, 40, 24).bfloat16()
+    for layer in (PositionalConv(24, 5, 4), PositionalConv(24, 6, 4), Linear(24, 32)):
+        layer.to(torch.bfloat16)
+        exact = copy.deepcopy(layer).float()(x.float())
+        layer.freeze()
+        torch.testing.assert_close(layer(x).float(), exact, rtol=0.01, atol=0.005)
+
+
+def test_few_numbers_of_rows_come_up() -> None:
+    assert [rounded_up(n) for n in (1, 16, 17, 214, 257, 509, 513)] == [
+        16,
+        16,
+        32,
+        224,
+        288,
+        512,
+        576,
+    ]
+    assert [rounded_up(n, 8) for n in (1, 8, 9, 100, 149)] == [8, 8, 16, 104, 160]
+    found = [rounded_up(n) for n in range(1, 1537)]
+    assert all(n <= r <= max(n + 15, 9 * n / 8) for n, r in enumerate(found, 1))
+    assert len(set(found)) == 36
+
+
+@torch.inference_mode()
+def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, clips = build(), [clip(0.3, 1), clip(2.5, 2), clip(1.1, 3)]
+    monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 50)
+    model.freeze()
+    expected = [model.forward_packed([sound])[0] for sound in clips]
+    rows: list[int] = []
+    model.blocks[0].fc1.register_forward_hook(lambda _, x, y: rows.append(y.shape[1]))
+    model._rounds = True
+    for sounds in (clips, clips[:1]):
+        for one, alone in zip(model.forward_packed(sounds), expected, strict=False):
+            torch.testing.assert_close(one, alone)
+    assert rows == [208, 32]
 
 
 @torch.inference_mode()
 def test_encoding_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, sounds = build(), torch.stack([clip(2.5, 1), clip(2.5, 2)])
     monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 30)
-    assert model.config.piece_frames == 30
+    assert model.config.piece_frames(4) == 30
     pieces = model.eval().encode(sounds)
     torch.testing.assert_close(pieces, model.train().encode(sounds))
 
@@ -110,7 +155,7 @@ def test_encoding_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_frames_and_receptive_field() -> None:
     large = config(feature_encoder=((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2))
     assert (large.hop_samples, large.receptive_field_samples) == (320, 400)
-    assert large.piece_frames == 50
+    assert large.piece_frames(4) == 50
     assert [large.num_frames(n) for n in (400, 719, 720, 16000, 480000)] == [1, 1, 2, 49, 1499]
     model = build()
     minimum = model.config.receptive_field_samples

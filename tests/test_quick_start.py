@@ -42,6 +42,7 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
         "assert torch.nn.intrinsic.LinearReLU.__module__.startswith('torch.ao')\n"
         "assert torch.nn.quantized.Linear(2, 3).in_features == 2\n"
         "assert torch.quantization.QConfig and torch.masked.masked_tensor\n"
+        "assert torch.export.Dim('frames').__name__ == 'frames'\n"
         "import torch.distributions, torch.nn.quantized\n"
         "assert hasattr(torch.distributions, '__file__')",
         _OWN + "from torch.distributions import Normal; from torch.nn.qat import Linear\n"
