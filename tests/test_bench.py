@@ -206,6 +206,9 @@ def test_another_version_runs_its_own_code(tiny_checkpoint: Path, tmp_path: Path
     plan = runner.Plan(tiny_checkpoint, against=(name,))
     assert runner.specs(plan)[name].engine == "emotion"
     assert runner.specs(plan)[name].model == str(tiny_checkpoint.resolve())
+    assert runner.specs(plan)[name].precision == "fp32"
+    plan = runner.Plan(tiny_checkpoint, against=(name,), precisions=("bf16",))
+    assert [spec.precision for spec in runner.specs(plan).values()] == ["bf16", "bf16"]
     with pytest.raises(ModelError, match=rf"{name}.*the code of the other version"):
         runner.run_process("child", {}, name)
 

@@ -37,7 +37,7 @@ class Plan:
         against: Other engines: ``funasr``, ``hf:DIR``, or ``tree:DIR`` for another version of this
             package, by the root of its repository.
         device: Where all run.
-        precisions: Number formats in which this package runs.
+        precisions: Number formats in which this package runs; another version in the first.
         clips_s: Lengths for the warm latency.
         rounds: Fresh processes of each engine.
         many: Clips of 2 to 6 s for the throughput.
@@ -65,8 +65,9 @@ def specs(plan: Plan) -> dict[str, Spec]:
     for name in plan.against:
         kind, _, folder = name.partition(":")
         if kind == TREE:
-            kind, folder = "emotion", ""
-        found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
+            found[name] = spec("emotion", plan.model, plan.precisions[0])
+        else:
+            found[name] = spec(kind, Path(folder) if folder else plan.model, "fp32")
     return found
 
 
