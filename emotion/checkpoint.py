@@ -25,6 +25,7 @@ from emotion.errors import CheckpointError
 from emotion.labels import parse_token
 from emotion.model import Emotion2vec, ModelConfig
 
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is an eighth of the time
 _ENCODER = r"^modality_encoders\.AUDIO\."
 # FunASR's tensor names, after removal of prefixes, to this package's.
 _NAMES: tuple[tuple[str, str], ...] = (
@@ -87,7 +88,7 @@ def load_checkpoint(
     if converted is None or converted.precision != precision:
         converted = open_converted(folder, precision)
     if converted is not None:
-        state = converted.tensors()
+        state = in_precision(converted.tensors(), precision)  # copies nothing, but for old files
     else:
         state = _read_source(model, folder, precision)
         if convert:
@@ -158,7 +159,7 @@ def read_config(folder: Path, *, num_tokens: int) -> ModelConfig:
     """
     try:
         text = (folder / "config.yaml").read_text(encoding="utf-8")
-        conf = yaml.safe_load(text)["model_conf"]
+        conf = yaml.load(text, Loader=_SAFE_LOADER)["model_conf"]
         audio = conf["modalities"]["audio"]
         _refuse_variants(conf, audio)
         blocks = int(audio["prenet_depth"]) + int(conf["depth"])

@@ -143,7 +143,7 @@ def _add_bench_options(sub: argparse.ArgumentParser) -> None:
     text = "funasr, hf:DIR, or tree:DIR for another version of this package"
     sub.add_argument("--against", action="append", metavar="ENGINE", help=text)
     sub.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N")
-    text = "this package's number format; by default fp32 and auto"
+    text = "this package's number format (a tree's, too); fp32 and auto by default"
     sub.add_argument("--precision", choices=get_args(Precision), help=text)
     sub.add_argument("--clips", default="3,10,30", metavar="S,S", help="lengths in seconds")
     sub.add_argument("--rounds", type=int, default=5, metavar="N", help="processes of each engine")

@@ -1,8 +1,8 @@
-"""``model.safetensors``: a checkpoint's tensors under this package's names, mapped and not copied.
+"""A checkpoint's tensors under this package's names, mapped and not copied.
 
-The first load writes it beside ``model.pt``, in another precision than fp32 with that in its name:
-``model.bf16.safetensors``. Later ones open it before torch is imported, and read it from the disk
-meanwhile.
+The first load in a precision writes them beside ``model.pt``: ``model.safetensors`` for fp32, else
+``model.bf16.safetensors``. Later ones open the file before torch is imported, and read it from the
+disk meanwhile.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PIECE_BYTES = 8 << 20  # the system is asked for so much at once
 
 
 class Converted:
-    """A mapped ``model.safetensors``; see `open_converted`.
+    """A mapped file of converted tensors; see `open_converted`.
 
     Args:
         path: The file.
@@ -116,7 +116,7 @@ def open_converted(folder: Path, precision: str) -> Converted | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         logger.warning("%s is unreadable (%r), converting again", path, e)
         return None
-    wanted = _fingerprint(folder)
+    wanted = _fingerprint(folder, precision)
     stale = wanted["source"] not in (_NO_SOURCE, found.metadata.get("source"))
     return None if stale or found.metadata.get("format") != _FORMAT else found
 
@@ -126,11 +126,11 @@ def open_likely(folder: Path, precision: Precision) -> Converted | None:
 
     Args:
         folder: The checkpoint.
-        precision: As asked for; ``auto`` is bf16 where a load has kept that, else fp32.
+        precision: As asked for; ``auto`` is bf16 where a load has kept that. What has not been
+            kept is made from fp32.
     """
-    if precision != "auto":
-        return open_converted(folder, precision)
-    return open_converted(folder, "bf16") or open_converted(folder, "fp32")
+    likely = open_converted(folder, "bf16" if precision == "auto" else precision)
+    return likely or open_converted(folder, "fp32")
 
 
 def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> None:
@@ -155,7 +155,7 @@ def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> N
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".tmp")
         os.close(handle)
-        save_file(tensors, temporary, metadata=_fingerprint(folder))
+        save_file(tensors, temporary, metadata=_fingerprint(folder, precision))
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as e:
@@ -165,10 +165,12 @@ def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> N
             Path(temporary).unlink(missing_ok=True)
 
 
-def _fingerprint(folder: Path) -> dict[str, str]:
-    # Size and time of model.pt: a converted file of another model.pt is never used.
-    try:
-        stat = (folder / SOURCE).stat()
-    except FileNotFoundError:
-        return {"format": _FORMAT, "source": _NO_SOURCE}
-    return {"format": _FORMAT, "source": f"{stat.st_size}-{stat.st_mtime_ns}"}
+def _fingerprint(folder: Path, precision: str) -> dict[str, str]:
+    # Size and time of model.pt, or of the file that takes its place: what was converted from
+    # others is never used.
+    sources = (SOURCE,) if precision == "fp32" else (SOURCE, CONVERTED)
+    for name in sources:
+        with contextlib.suppress(FileNotFoundError):
+            stat = (folder / name).stat()
+            return {"format": _FORMAT, "source": f"{stat.st_size}-{stat.st_mtime_ns}"}
+    return {"format": _FORMAT, "source": _NO_SOURCE}

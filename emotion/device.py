@@ -39,11 +39,16 @@ class Placement:
         return DTYPES[self.precision]
 
 
-def place(device: str, precision: Precision) -> Placement:
+def place(device: str, precision: Precision, *, narrow: bool = False) -> Placement:
     """Chooses device and precision.
 
     ``auto`` takes the first CUDA device if there is one, else the CPU; and bf16 where the
     hardware multiplies it natively (CUDA 8.0 and newer, CPUs with AVX512-BF16 or AMX), else fp32.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        narrow: Whether the network's products are so small that bf16 gains nothing on a CPU.
 
     Raises:
         DeviceError: CUDA, that index or that precision is not available.
@@ -57,6 +62,8 @@ def place(device: str, precision: Precision) -> Placement:
         native = cpu_has_bf16()
         if precision == "fp16":
             raise DeviceError(requested="--precision fp16", reason="fp16 needs a CUDA device")
+    if precision == "auto" and narrow and chosen.type == "cpu":
+        return Placement(chosen, "fp32", "CPU, a small network: fp32")
     if precision == "auto":
         picked = "bf16" if native else "fp32"
         how = "has native bf16" if native else "has no native bf16"

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.batching import MicroBatcher
-from emotion.checkpoint import Checkpoint, load_checkpoint
+from emotion.checkpoint import Checkpoint, load_checkpoint, read_config, read_tokens
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.converted import Converted
 from emotion.cuda_graphs import Outputs, RecordedPasses
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 # Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
 CPU_BATCH_S = {"fp32": 12.0, "bf16": 30.0}
 CUDA_BATCH_S = 240.0  # with the padding
+WIDE = 512  # the embedding of the base network has 768; the embedded one's 192 gain nothing
 PINNED_BYTES = 64 * 2**20
 _AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
@@ -64,7 +65,7 @@ class Engine:
         placement: Device and number format.
 
     Raises:
-        CheckpointError: The network is not one of 50 frames a second.
+        CheckpointError: The network is not one of 50 frames a second, or of another precision.
     """
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
@@ -75,6 +76,9 @@ class Engine:
                 folder=checkpoint.folder,
                 reason=f"hop is {self.config.hop_samples} samples, but must be 320",
             )
+        if checkpoint.model.project.weight.dtype != placement.dtype:
+            reason = f"it was loaded in another precision than {placement.precision}"
+            raise CheckpointError(folder=checkpoint.folder, reason=reason)
         self._model = checkpoint.model.to(placement.device)
         self._model.freeze()
         # Row of the head for each of the nine labels.
@@ -131,7 +135,8 @@ class Engine:
         on_phase: PhaseHook,
         converted: Converted | None,
     ) -> Engine:
-        placement = place(device, precision)
+        config = read_config(folder, num_tokens=len(read_tokens(folder)))
+        placement = place(device, precision, narrow=config.embed_dim < WIDE)
         logger.info("device: %s", placement.reason)
         try:
             on_phase("reading")

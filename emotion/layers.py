@@ -7,6 +7,7 @@ H heads, G groups, K taps of a kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -73,7 +74,7 @@ class Linear(nn.Linear):
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
-        self._fused = is_native_bf16(self.weight)
+        self._fused = is_native_bf16(self.weight) and _fuses()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
@@ -210,6 +211,17 @@ def rounded_up(rows: int, least: int = 16) -> int:
 def is_native_bf16(weight: Tensor) -> bool:
     """Whether a CPU multiplies this tensor by its own bfloat16 instructions, through oneDNN."""
     return weight.is_cpu and weight.dtype == torch.bfloat16 and cpu_has_bf16()
+
+
+@cache
+def _fuses() -> bool:
+    # Not where oneDNN is told to leave the CPU's instructions alone, or torch was built without.
+    zeros = torch.zeros(16, 16, dtype=torch.bfloat16)
+    try:
+        torch.ops.mkldnn._linear_pointwise(zeros, zeros, zeros[0], "none", [], "")
+    except (RuntimeError, AttributeError):
+        return False
+    return True
 
 
 def fill(initialise: Callable[[Tensor], Tensor], parameter: Tensor) -> None:

@@ -272,11 +272,13 @@ class Emotion2vec(nn.Module):
         position = torch.arange(frames, device=device)
         distance = (position[:, None] - position[None, :]).abs()  # (T, T)
         slopes = self._make_slopes() if self._slopes is None else self._slopes
+        step = 1 if device.type == "cpu" else heads  # the float32 values take twice the memory
         biases = []
         for slope in slopes:
             bias = torch.zeros(1, heads, frames + extra, frames + extra, dtype=dtype, device=device)
-            for i in range(heads):  # in float32 a head at a time: it takes twice the memory
-                bias[0, i, extra:, extra:] = -slope[0, i] * distance
+            for part in range(0, heads, step):
+                these = slice(part, part + step)
+                bias[:, these, extra:, extra:] = -slope[:, these] * distance
             if valid is not None:
                 keys = F.pad(valid, (extra, 0), value=True)[:, None, None, :]  # (B, 1, 1, N)
                 bias = bias.masked_fill(~keys, -torch.inf)

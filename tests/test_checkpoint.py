@@ -14,12 +14,13 @@ from safetensors import safe_open
 
 from emotion.checkpoint import (
     WEIGHTS,
+    in_precision,
     load_checkpoint,
     native_name,
     parse_feature_spec,
     read_tokens,
 )
-from emotion.converted import CONVERTED, converted_path
+from emotion.converted import CONVERTED, converted_path, open_converted, write_converted
 from emotion.errors import CheckpointError
 
 
@@ -134,7 +135,7 @@ def test_values_that_are_not_finite_are_refused(folder: Path) -> None:
 
 def test_half_precision_has_a_file_of_its_own(folder: Path) -> None:
     whole = load_checkpoint(folder).model.state_dict()
-    for _ in range(2):  # converts, then maps
+    for reads in range(2):  # converts, then maps
         half = load_checkpoint(folder, "bf16").model.state_dict()
         assert half.keys() == whole.keys()
         for name, tensor in half.items():
@@ -142,12 +143,32 @@ def test_half_precision_has_a_file_of_its_own(folder: Path) -> None:
             assert tensor.dtype == (torch.float32 if exact else torch.bfloat16)
             assert torch.equal(tensor, whole[name].to(tensor.dtype))
         assert half["blocks.0.qkv.weight"].t().is_contiguous()
-        os.utime(converted_path(folder, "bf16"), ns=(7, 7))
+        if reads == 0:
+            os.utime(converted_path(folder, "bf16"), ns=(7, 7))
     assert converted_path(folder, "bf16").stat().st_mtime_ns == 7
-    assert same(folder, folder)
-    (folder / WEIGHTS).unlink()
-    (folder / "model.bf16.safetensors").unlink()
-    load_checkpoint(folder, "bf16")  # from the converted float32
+    kept = open_converted(folder, "bf16")
+    other = load_checkpoint(folder, "fp32", converted=kept).model.state_dict()
+    assert all(torch.equal(other[name], tensor) for name, tensor in whole.items())
+
+
+def test_half_precision_follows_the_float32_that_stands_for_model_pt(folder: Path) -> None:
+    load_checkpoint(folder, "bf16")
+    (folder / WEIGHTS).rename(folder / "aside.pt")
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_checkpoint(folder)
+    changed = in_precision(load_checkpoint(folder, "bf16").model.state_dict(), "fp32")
+    changed["head.bias"] = changed["head.bias"] + 1
+    write_converted(folder, changed, "fp32")
+    for _ in range(2):
+        found = load_checkpoint(folder, "bf16").model.head.bias
+        torch.testing.assert_close(found, changed["head.bias"])
+
+
+def test_a_file_of_an_earlier_version_in_half_precision_loads(folder: Path) -> None:
+    state = load_checkpoint(folder).model.state_dict()
+    write_converted(folder, {name: tensor.half() for name, tensor in state.items()}, "fp32")
+    found = load_checkpoint(folder).model.state_dict()
+    assert {tensor.dtype for tensor in found.values()} == {torch.float32}
 
 
 def test_what_half_precision_cannot_hold_is_refused(folder: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from emotion.checkpoint import WEIGHTS, load_checkpoint
 from emotion.config import PROJECT_DIR
-from emotion.device import memory_text, place
+from emotion.device import cpu_has_bf16, memory_text, place
 from emotion.engine import Engine
 from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
 from emotion.labels import LABELS
@@ -197,6 +197,22 @@ def test_bf16_stays_close(engine: Engine, tiny_checkpoint: Path) -> None:
     assert np.linalg.norm(a - b) < 0.05 * np.linalg.norm(a)
 
 
+@pytest.mark.skipif(not cpu_has_bf16(), reason="no native bf16")
+def test_in_bf16_clips_together_are_as_alone(tiny_checkpoint: Path) -> None:
+    half = Engine.load(tiny_checkpoint, device="cpu", precision="bf16")
+    clips = [tone(seconds, i) for i, seconds in enumerate((0.03, 0.5, 2.7, 1.33, 6.0))]
+    for together, clip in zip(half.infer_many(clips), clips, strict=True):
+        alone = half.infer(clip)
+        assert together.features.shape == alone.features.shape
+        distance = np.linalg.norm(together.features - alone.features)
+        assert distance < 0.01 * np.linalg.norm(alone.features)
+
+
+def test_a_checkpoint_of_another_precision_is_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="another precision than bf16"):
+        Engine(load_checkpoint(tiny_checkpoint), place("cpu", "bf16"))
+
+
 def test_values_that_are_not_finite_are_an_error(engine: Engine) -> None:
     with pytest.raises(ModelError, match="overflowed in fp32"):
         engine.infer(np.full(16000, np.nan, np.float32))
@@ -222,6 +238,8 @@ def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place("cpu", "fp32").dtype is torch.float32
     monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
     assert place("cpu", "auto").precision == "bf16"
+    assert place("cpu", "auto", narrow=True).precision == "fp32"
+    assert place("cpu", "bf16", narrow=True).precision == "bf16"
     monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: False)
     chosen = place("cpu", "auto")
     assert chosen.precision == "fp32" and "no native bf16" in chosen.reason
@@ -241,6 +259,13 @@ def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place("auto", "auto").precision == "bf16"
     with pytest.raises(DeviceError, match="there are 2"):
         place("cuda:2", "auto")
+
+
+def test_auto_keeps_a_small_network_in_float32(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    assert Engine.load(tiny_checkpoint, device="cpu").placement.precision == "fp32"
 
 
 def test_memory_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,8 @@ def compare(plan: Plan, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
         ModelError: An engine's process failed.
     """
     precisions = tuple(dict.fromkeys(("fp32", *plan.precisions, "bf16")))
-    engines = specs(replace(plan, precisions=precisions))
+    others = {name: spec for name, spec in specs(plan).items() if name in plan.against}
+    engines = specs(replace(plan, precisions=precisions)) | others
     with tempfile.TemporaryDirectory() as scratch:
         clips = Path(scratch, "clips.npz")
         write_clips(clips, files)
