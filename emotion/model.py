@@ -224,11 +224,11 @@ class Emotion2vec(nn.Module):
         for row in x:
             pieces = []
             for first in range(0, frames, size):
-                count = computed = min(size, frames - first)
-                if self._rounds:
-                    computed = min(size, rounded_up(count, 8))
+                count = min(size, frames - first)
                 piece = row[None, first * hop : (first + count - 1) * hop + field]
-                piece = F.pad(piece, (0, 0, 0, (computed - count) * hop))
+                if self._rounds:
+                    spare = min(size, rounded_up(count, 8)) - count
+                    piece = F.pad(piece, (0, 0, 0, spare * hop))
                 pieces.append(self._encode_piece(piece)[:, :count])
             rows.append(torch.cat(pieces, dim=1))
         return torch.cat(rows)
