@@ -79,7 +79,9 @@ class Engine:
         if checkpoint.model.project.weight.dtype != placement.dtype:
             reason = f"it was loaded in another precision than {placement.precision}"
             raise CheckpointError(folder=checkpoint.folder, reason=reason)
-        self._model = checkpoint.model.to(placement.device)
+        self._model = checkpoint.model
+        for parameter in self._model.parameters():  # Module.to imports what only tracing needs
+            parameter.data = parameter.data.to(placement.device)
         self._model.freeze()
         # Row of the head for each of the nine labels.
         rows = {token: i for i, token in enumerate(checkpoint.tokens) if token is not None}

@@ -3,9 +3,10 @@
 They come one after the other, because two threads that import at once take longer; no garbage is
 looked for among what they make, then or later; and what is rarely used is imported when it is.
 
-``import torch`` ends with registering Python kernels for the meta device, a third of its time,
-which only tracing and compiling use: who needs them imports ``torch._meta_registrations`` first. A
-program that uses this package as a library gets torch whole.
+Half of the Python code that ``import torch`` runs serves tracing and compiling, kernels for the
+meta device above all. It is left out, and all of it imported as soon as any of it is used: in
+torch's own order, because in others its parts do not find each other. A program that uses this
+package as a library gets torch whole.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import importlib
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import metadata
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -26,18 +28,36 @@ from typing import Any
 from emotion.config import PROJECT_DIR
 
 _ONE_IMPORT = threading.Lock()
-# Parts that torch imports and that inference does not use.
+# Parts that torch imports and that inference does not use, in torch's order, with what others take
+# from them at their own import, to call it later or to write it into an annotation.
 _LATER: dict[str, Sequence[str]] = {
-    "torch._meta_registrations": (),
+    "torch.utils.data": (),
+    "torchgen.model": (),
     "torch.distributions": (),
-    "torch.export": (),
-    "torch.masked": (),
+    "torch.hub": ("tqdm",),
+    "torch.fx": (),
+    "torch.fx.experimental": (),
+    "torch.fx.traceback": (),
+    "torch._guards": ("CompileId",),
+    "torch.nested": ("nested_tensor",),
+    "torch.optim": (),
+    "torch.profiler": (),
     "torch.nn.intrinsic": (),
     "torch.nn.qat": (),
     "torch.nn.quantizable": (),
     "torch.nn.quantized": (),
     "torch.quantization": (),
+    "torch.masked": (),
+    "torch._subclasses": (),
+    "torch.export": (),
+    "torch.func": ("vmap",),
+    "torch._higher_order_ops": ("cond", "while_loop"),
+    "torch._higher_order_ops.invoke_subgraph": ("NestedCompileRegionOptions",),
+    "torch.distributed._meta_registrations": (),
+    "torch._meta_registrations": (),
+    "torch._native": (),
 }
+_ALONE = ("torch.cuda.", "torch.utils._device")  # uses nothing of them
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of them
 
 
@@ -65,26 +85,45 @@ def large_import() -> Iterator[None]:
             gc.enable()
 
 
+class _Taken(partial[Any]):
+    """Stands for what was taken from a module before that was imported: works when it is called."""
+
+    def __or__(self, other: object) -> Any:  # in an annotation
+        return Any
+
+
 class _Later(ModuleType):
     """Stands for a module, which is imported when something of it is first used.
 
     Args:
         name: The module's.
-        called: What others take from it before, and only call.
+        taken: What others take from it before.
     """
 
-    def __init__(self, name: str, called: Sequence[str]) -> None:
+    def __init__(self, name: str, taken: Sequence[str]) -> None:
         super().__init__(name)
         self.__spec__ = ModuleSpec(name, None)
-        for attribute in called:
-            setattr(self, attribute, partial(self._call, attribute))
+        for attribute in taken:
+            setattr(self, attribute, _Taken(self._call, attribute))
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__path__":  # parts of a package can be imported without it
+            return self._path()
         if name.startswith("__"):  # asking a module who it is does not use it
             raise AttributeError(name)
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
+
+    def _path(self) -> list[str]:
+        parent, _, leaf = self.__name__.rpartition(".")
+        folders = [
+            Path(folder, leaf) for folder in getattr(sys.modules.get(parent), "__path__", ())
+        ]
+        found = [str(folder) for folder in folders if folder.is_dir()]
+        if not found:
+            raise AttributeError("__path__")
+        return found
 
     def _call(self, attribute: str, *args: Any, **options: Any) -> Any:
         return self.__getattr__(attribute)(*args, **options)
@@ -95,7 +134,7 @@ def later(modules: Mapping[str, Sequence[str]]) -> Iterator[None]:
     """Within it these modules are not imported; who gets hold of one imports it by using it.
 
     Args:
-        modules: By name, what is taken from them meanwhile, only to be called later.
+        modules: By name, what is taken from them meanwhile: to be called later, say.
     """
     stand_ins = [_Later(*item) for item in modules.items() if item[0] not in sys.modules]
     for module in stand_ins:
@@ -111,6 +150,35 @@ def later(modules: Mapping[str, Sequence[str]]) -> Iterator[None]:
                     setattr(sys.modules[parent], leaf, module)
 
 
+class _Rest(MetaPathFinder, Loader):
+    """Imports the rest of torch as soon as any other part of torch is imported."""
+
+    def find_spec(self, name: str, *args: object) -> ModuleSpec | None:
+        if not name.startswith("torch.") or name.startswith(_ALONE):
+            return None
+        with suppress(ValueError):  # another thread was here
+            sys.meta_path.remove(self)
+        for part in _LATER:
+            importlib.import_module(part)
+        for loaded, module in list(sys.modules.items()):  # parts imported before their package
+            parent, _, leaf = loaded.rpartition(".")
+            if parent.startswith("torch.") and not hasattr(sys.modules[parent], leaf):
+                setattr(sys.modules[parent], leaf, module)
+        if name not in sys.modules:
+            return None
+        # It was imported just now. The import system would go by its own spec, and run it again.
+        here = sys.modules[name]
+        here.__spec__ = ModuleSpec(name, self, loader_state=here.__spec__)
+        return here.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
 def import_torch() -> None:
     """Imports torch without those parts; does nothing in other processes or where it is here."""
     if (
@@ -120,3 +188,4 @@ def import_torch() -> None:
     ):
         with large_import(), later(_LATER):
             import torch  # noqa: F401
+        sys.meta_path.insert(0, _Rest())
