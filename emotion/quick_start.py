@@ -29,7 +29,9 @@ from emotion.config import PROJECT_DIR
 
 _ONE_IMPORT = threading.Lock()
 # Parts that torch imports and that inference does not use, in torch's order, with what others take
-# from them at their own import, to call it later or to write it into an annotation.
+# from them at their own import, to call it later or to write it into an annotation. Not among them
+# is torch.fx.experimental.sym_node: the first torch.device() imports it within a C++ initialiser,
+# and hangs where that import makes a device itself.
 _LATER: dict[str, Sequence[str]] = {
     "torch.utils.data": (),
     "torchgen.model": (),
@@ -57,7 +59,7 @@ _LATER: dict[str, Sequence[str]] = {
     "torch._meta_registrations": (),
     "torch._native": (),
 }
-_ALONE = ("torch.cuda.", "torch.utils._device")  # uses nothing of them
+_ALONE = ("torch.cuda.", "torch.utils._device")  # parts that use nothing of them
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of them
 
 
