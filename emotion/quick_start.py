@@ -155,7 +155,7 @@ def later(modules: Mapping[str, Sequence[str]]) -> Iterator[None]:
 class _Rest(MetaPathFinder, Loader):
     """Imports the rest of torch as soon as any other part of torch is imported."""
 
-    def find_spec(self, name: str, *args: object) -> ModuleSpec | None:
+    def find_spec(self, name: str, *_args: object) -> ModuleSpec | None:
         if not name.startswith("torch.") or name.startswith(_ALONE):
             return None
         with suppress(ValueError):  # another thread was here
