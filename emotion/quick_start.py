@@ -3,10 +3,12 @@
 They come one after the other, because two threads that import at once take longer; no garbage is
 looked for among what they make, then or later; and what is rarely used is imported when it is.
 
-Half of the Python code that ``import torch`` runs serves tracing and compiling, kernels for the
-meta device above all. It is left out, and all of it imported as soon as any of it is used: in
-torch's own order, because in others its parts do not find each other. A program that uses this
-package as a library gets torch whole.
+More than half of the modules that ``import torch`` imports serve tracing, compiling and training.
+They are left out, and all imported as soon as one of them is used by its name, or any further
+module of torch is imported, as reading a ``model.pt`` does: in torch's own order, because in others
+they do not find each other. Until then what they register is not there either: who makes a
+``torch.Generator`` imports ``torch._meta_registrations`` first. A program that uses this package as
+a library gets torch whole.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import gc
 import importlib
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import metadata
@@ -87,8 +89,18 @@ def large_import() -> Iterator[None]:
             gc.enable()
 
 
-class _Taken(partial[Any]):
-    """Stands for what was taken from a module before that was imported: works when it is called."""
+class _Taken:
+    """Stands for what was taken from a module before that was imported: works when it is called.
+
+    Args:
+        real: Imports the module and gives what was taken.
+    """
+
+    def __init__(self, real: Callable[[], Any]) -> None:
+        self.real = real
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.real()(*args, **options)
 
     def __or__(self, other: object) -> Any:  # in an annotation
         return Any
@@ -106,7 +118,7 @@ class _Later(ModuleType):
         super().__init__(name)
         self.__spec__ = ModuleSpec(name, None)
         for attribute in taken:
-            setattr(self, attribute, _Taken(self._call, attribute))
+            setattr(self, attribute, _Taken(partial(self.__getattr__, attribute)))
 
     def __getattr__(self, name: str) -> Any:
         if name == "__path__":  # parts of a package can be imported without it
@@ -126,9 +138,6 @@ class _Later(ModuleType):
         if not found:
             raise AttributeError("__path__")
         return found
-
-    def _call(self, attribute: str, *args: Any, **options: Any) -> Any:
-        return self.__getattr__(attribute)(*args, **options)
 
 
 @contextmanager
@@ -162,10 +171,7 @@ class _Rest(MetaPathFinder, Loader):
             sys.meta_path.remove(self)
         for part in _LATER:
             importlib.import_module(part)
-        for loaded, module in list(sys.modules.items()):  # parts imported before their package
-            parent, _, leaf = loaded.rpartition(".")
-            if parent.startswith("torch.") and not hasattr(sys.modules[parent], leaf):
-                setattr(sys.modules[parent], leaf, module)
+        _mend({at: module for at, module in list(sys.modules.items()) if _is_part(at, module)})
         if name not in sys.modules:
             return None
         # It was imported just now. The import system would go by its own spec, and run it again.
@@ -179,6 +185,22 @@ class _Rest(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state
+
+
+def _is_part(name: str, module: object) -> bool:
+    return f"{name}.".startswith("torch.") and isinstance(module, ModuleType)
+
+
+def _mend(modules: Mapping[str, ModuleType]) -> None:
+    # Parts imported before their package, and what was taken from parts that were not there.
+    for name, module in modules.items():
+        parent, _, leaf = name.rpartition(".")
+        if parent in modules and not hasattr(modules[parent], leaf):
+            setattr(modules[parent], leaf, module)
+    for module in modules.values():
+        for attribute, value in list(vars(module).items()):
+            if isinstance(value, _Taken):
+                setattr(module, attribute, value.real())
 
 
 def import_torch() -> None:

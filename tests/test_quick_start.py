@@ -61,7 +61,10 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
         _OWN + "from torch._higher_order_ops.utils import HopInstance; import torch\n"
         "x = torch.ones(2, requires_grad=True); x.square().sum().backward()\n"
         "torch.optim.SGD([x], lr=0.5).step(); assert repr(x).startswith('tensor([0., 0.]')\n"
-        "assert torch.hub.load and torch._higher_order_ops.cond.__name__ == 'cond'",
+        "assert torch.hub.load and torch.cond is torch._higher_order_ops.cond\n"
+        "assert torch.vmap is torch.func.vmap and isinstance(torch._guards.CompileId, type)\n"
+        "assert torch._logging._internal.CompileId is torch._guards.CompileId\n"
+        "assert torch.Generator().manual_seed(1).initial_seed() == 1",
         # What was loaded by others stays as it is.
         "import torch; before = torch._meta_registrations\n"
         + _OWN
