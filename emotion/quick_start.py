@@ -5,10 +5,9 @@ looked for among what they make, then or later; and what is rarely used is impor
 
 More than half of the modules that ``import torch`` imports serve tracing, compiling and training.
 They are left out, and all imported as soon as one of them is used by its name, or any further
-module of torch is imported, as reading a ``model.pt`` does: in torch's own order, because in others
-they do not find each other. Until then what they register is not there either: who makes a
-``torch.Generator`` imports ``torch._meta_registrations`` first. A program that uses this package as
-a library gets torch whole.
+module of torch is imported: in torch's own order, because in others they do not find each other.
+Until then what they register is not there either: who makes a ``torch.Generator`` imports
+``torch._meta_registrations`` first. A program that uses this package as a library gets torch whole.
 """
 
 from __future__ import annotations
@@ -61,7 +60,8 @@ _LATER: dict[str, Sequence[str]] = {
     "torch._meta_registrations": (),
     "torch._native": (),
 }
-_ALONE = ("torch.cuda.", "torch.utils._device")  # parts that use nothing of them
+# Parts that use nothing of them.
+_ALONE = ("torch.cuda.", "torch.utils._device", "torch.utils.serialization")
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of them
 
 
@@ -211,5 +211,7 @@ def import_torch() -> None:
         and metadata.version("torch").startswith(_TRIED)
     ):
         with large_import(), later(_LATER):
-            import torch  # noqa: F401
+            import torch
+        # torch.load asks for it. There are no fake tensors before the rest is imported.
+        torch._guards.detect_fake_mode = lambda inputs=None: None
         sys.meta_path.insert(0, _Rest())

@@ -64,6 +64,8 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
         "assert torch.hub.load and torch.cond is torch._higher_order_ops.cond\n"
         "assert torch.vmap is torch.func.vmap and isinstance(torch._guards.CompileId, type)\n"
         "assert torch._logging._internal.CompileId is torch._guards.CompileId\n"
+        "from torch._subclasses.fake_tensor import FakeTensorMode\n"
+        "with FakeTensorMode() as mode: assert torch._guards.detect_fake_mode() is mode\n"
         "assert torch.Generator().manual_seed(1).initial_seed() == 1",
         # What was loaded by others stays as it is.
         "import torch; before = torch._meta_registrations\n"
@@ -82,6 +84,8 @@ def test_own_process_recognises_without_the_rest(device: str, tmp_path: Path) ->
         pytest.skip("no CUDA device")
     code = _OWN + (
         "import numpy as np; from pathlib import Path; from emotion.engine import Engine\n"
+        "from emotion.checkpoint import read_pickle\n"
+        f"assert read_pickle(Path({str(MINI)!r}))\n"
         "for precision in ('fp32', 'bf16'):\n"
         f"    engine = Engine.load(Path({str(MINI)!r}), device={device!r}, precision=precision)\n"
         "    for samples in (engine.minimum_samples, 16000, 16000, 16000):\n"
