@@ -308,6 +308,7 @@ def download(args: argparse.Namespace, config: Config) -> int:
 def bench(args: argparse.Namespace, _: Config) -> int:
     """Prints a table; all figures as one JSON object on the last line."""
     from emotion.bench import agreement, app, report, runner
+    from emotion.bench.child import counted_clip
     from emotion.checkpoint import read_config, read_tokens
 
     folder: Path = args.model
@@ -328,7 +329,7 @@ def bench(args: argparse.Namespace, _: Config) -> int:
     shape = read_config(folder, num_tokens=len(read_tokens(folder)))
     speech = agreement.recordings(args.speech) if args.speech is not None else []
     record = runner.run(plan)
-    counted = min(clips, key=lambda seconds: abs(seconds - 10.0))
+    counted = counted_clip(clips)
     count = runner.operations(shape, int(counted * SAMPLE_RATE_HZ))
     record["operations"] = {"clip": f"{counted:g}", "count": count}
     if speech:

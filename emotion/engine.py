@@ -293,6 +293,9 @@ def _called(
     method = infer()
     if method is None:  # whoever asked did not wait
         raise CancelledError()
+    # ALiBi gives frames far apart weights below 1e-38, which a CPU multiplies slowly: they count
+    # as zero in this thread, the worker, and in those that it starts for its passes.
+    torch.set_flush_denormal(True)
     return method(clips)
 
 

@@ -27,10 +27,15 @@ from emotion.layers import (
     rounded_up,
 )
 
-# Of the widest layer's output at a time; measured best on a CPU with 32 MiB of last-level cache.
-PIECE_BYTES = 6_600_000
+# Of the widest layer's output at a time: 10 s of the large shape in float32. The last layers have
+# few rows a second, and products of few rows are slow.
+PIECE_BYTES = 68_000_000
 
 KEPT_BIAS_BYTES = 80_000_000  # sixteen heads: 22 s in float32, 31 s in bf16
+
+# Attention is given a multiple of so many keys: a CPU's vector of float32. It takes those that fill
+# no vector one by one, a third of its time in bf16.
+KEYS = 16
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class ModelConfig:
         return size
 
     def piece_frames(self, item_bytes: int) -> int:
-        """Frames to run through the convolutions at once, so that all stays in a CPU's cache."""
+        """Frames to run through the convolutions at once, on a CPU."""
         steps = self.hop_samples  # of a layer's output, for one frame
         widest = 1
         for channels, _, stride in self.feature_encoder:
@@ -185,33 +190,34 @@ class Emotion2vec(nn.Module):
             For each clip (T, D), the same as alone.
         """
         extra = self.config.num_extra_tokens
-        parts = []
+        parts, lengths = [], []
         for clip in clips:
             x = self.position(self.encode(clip[None]), None)  # (1, T, D)
-            parts.append(torch.cat([self.extra_tokens, x], dim=1))  # (1, N, D)
-        lengths = [part.shape[1] for part in parts]
-        rows = sum(lengths)
+            parts += [self.extra_tokens, x]
+            lengths.append(extra + x.shape[1])
+        before = -lengths[0] % KEYS  # rows in front of the first clip; others have their neighbours
+        parts.insert(0, x.new_zeros(1, before, x.shape[2]))
+        rows = before + sum(lengths)
         if self._rounds:
-            parts.append(parts[0].new_zeros(1, rounded_up(rows) - rows, self.config.embed_dim))
+            parts.append(x.new_zeros(1, rounded_up(rows) - rows, x.shape[2]))
         x = self.context_norm(torch.cat(parts, dim=1))  # (1, sum of N or more, D)
-        biases = self._shared_biases(max(lengths) - extra, x.dtype)
-        cut = [[bias[..., :n, :n] for n in lengths] for bias in biases]
+        biases = self._packed_biases(lengths, x.dtype)
         for i, block in enumerate(self.blocks[:depth]):
-            x = block(x, cut[min(i, len(cut) - 1)])
-        return [part[0, extra:] for part in torch.split(x[:, :rows], lengths, dim=1)]
+            x = block(x, biases[min(i, len(biases) - 1)])
+        return [part[extra:] for part in torch.split(x[0, before:rows], lengths)]
 
     def encode(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Local features before position and context: (B, S) to (B, T, D)."""
         if self.config.normalize:
             waveforms = normalize(waveforms, lengths)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
-        if self.training or x.is_cuda:
-            return self._encode_piece(x)
+        if self._slopes is None or x.is_cuda:  # with gradients, or on a GPU
+            return self._encode_rest(self.convs[0](x))
         return self._encode_in_pieces(x)
 
-    def _encode_piece(self, x: Tensor) -> Tensor:
-        # (B, S, 1) to (B, T, D)
-        for conv in self.convs:
+    def _encode_rest(self, x: Tensor) -> Tensor:
+        # What the first convolution gave, to (B, T, D)
+        for conv in self.convs[1:]:
             x = conv(x)
         return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
@@ -220,6 +226,8 @@ class Emotion2vec(nn.Module):
         size = self.config.piece_frames(x.dtype.itemsize)
         hop, field = self.config.hop_samples, self.config.receptive_field_samples
         frames = self.config.num_frames(x.shape[1])
+        conv = self.convs[0]
+        assert isinstance(conv, ConvLayer)
         rows = []
         for row in x:
             pieces = []
@@ -229,7 +237,7 @@ class Emotion2vec(nn.Module):
                 if self._rounds:
                     spare = min(size, rounded_up(count, 8)) - count
                     piece = F.pad(piece, (0, 0, 0, spare * hop))
-                pieces.append(self._encode_piece(piece)[:, :count])
+                pieces.append(self._encode_rest(conv.in_pieces(piece))[:, :count])
             rows.append(torch.cat(pieces, dim=1))
         return torch.cat(rows)
 
@@ -238,15 +246,15 @@ class Emotion2vec(nn.Module):
         slopes = torch.tensor(alibi_slopes(self.config.num_heads), device=scale.device)
         return scale * slopes[:, None, None]  # (1 or L, 1, H, 1, 1)
 
-    def _shared_biases(self, frames: int, dtype: torch.dtype) -> list[Tensor]:
-        # The bias of a shorter clip is the corner of a longer one's, so one serves all.
-        kept = self._biases
-        if kept and kept[0].shape[-1] >= frames + self.config.num_extra_tokens:
-            return kept
-        biases = self.attention_biases(frames, None, dtype)
-        if kept is not None and sum(bias.nbytes for bias in biases) <= KEPT_BIAS_BYTES:
-            self._biases = biases
-        return biases
+    def _packed_biases(self, lengths: Sequence[int], dtype: torch.dtype) -> list[list[Tensor]]:
+        # For all blocks, or for each, the bias of each clip: a part of the longest one's.
+        longest, biases = max(lengths), self._biases
+        if not biases or biases[0].shape[2] < longest:
+            frames = longest - self.config.num_extra_tokens
+            biases = self.attention_biases(frames, None, dtype, before=KEYS)
+            if self._biases is not None and sum(b.nbytes for b in biases) <= KEPT_BIAS_BYTES:
+                self._biases = biases
+        return [[bias[..., :n, KEYS - -n % KEYS : KEYS + n] for n in lengths] for bias in biases]
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Frames of each clip: (B,) samples to (B,) frames."""
@@ -255,7 +263,7 @@ class Emotion2vec(nn.Module):
         return lengths
 
     def attention_biases(
-        self, frames: int, valid: Tensor | None, dtype: torch.dtype
+        self, frames: int, valid: Tensor | None, dtype: torch.dtype, before: int = 0
     ) -> list[Tensor]:
         """Symmetric ALiBi, -|i - j| * slope * learned scale, 0 for the extra tokens.
 
@@ -263,11 +271,13 @@ class Emotion2vec(nn.Module):
             frames: T.
             valid: bool, (B, T), False on padding, whose keys get minus infinity.
             dtype: That of the attention.
+            before: Keys in front of the extra tokens' that get minus infinity, too.
 
         Returns:
-            One (1 or B, H, N, N) bias for all blocks, or one a block.
+            One (1 or B, H, N, before + N) bias for all blocks, or one a block.
         """
         extra, heads = self.config.num_extra_tokens, self.config.num_heads
+        rows = extra + frames
         device = self.alibi_scale.device
         position = torch.arange(frames, device=device)
         distance = (position[:, None] - position[None, :]).abs()  # (T, T)
@@ -275,13 +285,14 @@ class Emotion2vec(nn.Module):
         step = 1 if device.type == "cpu" else heads  # the float32 values take twice the memory
         biases = []
         for slope in slopes:
-            bias = torch.zeros(1, heads, frames + extra, frames + extra, dtype=dtype, device=device)
+            bias = torch.zeros(1, heads, rows, before + rows, dtype=dtype, device=device)
+            bias[..., :before] = -torch.inf
             for part in range(0, heads, step):
                 these = slice(part, part + step)
-                bias[:, these, extra:, extra:] = -slope[:, these] * distance
+                bias[:, these, extra:, before + extra :] = -slope[:, these] * distance
             if valid is not None:
-                keys = F.pad(valid, (extra, 0), value=True)[:, None, None, :]  # (B, 1, 1, N)
-                bias = bias.masked_fill(~keys, -torch.inf)
+                keys = F.pad(valid, (before + extra, 0), value=True)
+                bias = bias.masked_fill(~keys[:, None, None, :], -torch.inf)
             biases.append(bias)
         return biases
 

@@ -28,6 +28,7 @@ def record(ready: float, latency: float, peak: int, score: float = 0.9) -> dict[
         "peak_bytes": peak,
         "vram_bytes": None,
         "gemm_flops": 1e11,
+        "gemm_operations": 1e11 * latency,
         "precision": "fp32",
         "answer": {"scores": {"a": score, "b": 1 - score}, "embedding": [3.0, 4.0]},
     }
@@ -111,6 +112,7 @@ def test_a_child_measures_this_package(tiny_checkpoint: Path) -> None:
     assert found["ready_at"] < found["first_at"]
     assert set(found["latency_s"]) == {"0.5", "1"} and min(found["latency_s"].values()) > 0
     assert found["throughput"] > 0 and found["peak_bytes"] > 10**7 and found["gemm_flops"] > 1e8
+    assert found["gemm_operations"] > 0
     assert sum(found["answer"]["scores"].values()) == pytest.approx(1)
     assert len(found["answer"]["embedding"]) == 32
 

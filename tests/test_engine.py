@@ -166,6 +166,23 @@ def test_what_waits_can_be_withdrawn(engine: Engine, monkeypatch: pytest.MonkeyP
     running.join(20)
 
 
+def test_the_smallest_numbers_are_zero_in_the_worker_only(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, counts = engine._model.forward_packed, []
+
+    def count() -> int:
+        return int((torch.full((1 << 20,), 1e-30) * 1e-10).count_nonzero())  # by all its threads
+
+    def counted(clips: list[torch.Tensor], depth: int | None) -> list[torch.Tensor]:
+        counts.append(count())
+        return forward(clips, depth)
+
+    monkeypatch.setattr(engine._model, "forward_packed", counted)
+    engine.infer(tone(0.5))
+    assert counts == [0] and count() == 1 << 20
+
+
 def test_padded_batches_equal_packed_ones(engine: Engine) -> None:
     clips = [tone(s, i) for i, s in enumerate((0.4, 2.0, 1.1))]
     for batch in (clips, clips[:1], [clips[0], clips[0]]):

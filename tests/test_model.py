@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from emotion.device import cpu_has_bf16
-from emotion.layers import Linear, PositionalConv, rounded_up
-from emotion.model import Emotion2vec, ModelConfig, alibi_slopes, normalize
+from emotion.layers import Linear, PositionalConv, gelu, rounded_up
+from emotion.model import KEYS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
 
@@ -65,8 +67,26 @@ def test_packed_clips_give_what_each_gives_alone(alibi_scales: int) -> None:
     for _ in range(2):  # the second time with what the first has kept
         for found, expected in zip(model.forward_packed(clips), alone, strict=True):
             torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+    seen: list[tuple[int, int]] = []
+    for block in model.blocks:
+        block._attend = watched(block._attend, seen)  # type: ignore[assignment]
     for c, expected in zip(clips, alone, strict=True):
         torch.testing.assert_close(model.forward_packed([c])[0], expected, atol=2e-5, rtol=1e-5)
+    model.forward_packed(clips)
+    asked = [3 + model.config.num_frames(c.numel()) for c in clips]
+    assert [queries for queries, _ in seen] == [n for n in asked for _ in model.blocks] + asked * 3
+    assert all(n <= keys < n + KEYS and keys % KEYS == 0 for n, keys in seen)
+
+
+def watched(attend: Callable[..., Tensor], seen: list[tuple[int, int]]) -> Callable[..., Tensor]:
+    """Notes how many queries and keys each call has."""
+
+    def run(qkv: Tensor, bias: Tensor, drop: float) -> Tensor:
+        seen.append((bias.shape[2], qkv.shape[1]))
+        assert bias.shape[3] == qkv.shape[1]
+        return attend(qkv, bias, drop)
+
+    return run
 
 
 @torch.inference_mode()
@@ -85,6 +105,29 @@ def test_convolution_equals_the_library_one(batch: int) -> None:
         expected = torch.nn.functional.gelu(layer.norm(expected))
         torch.testing.assert_close(layer(x), expected)
         torch.testing.assert_close(layer(x[:, 5:]), layer(x[:, 5:].clone()))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("frames", [1, 4, 5, 1000])
+def test_convolution_in_pieces_equals_that_at_once(
+    frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in build().convs:
+        x = torch.randn(1, 57, layer.weight.shape[1])
+        expected = layer(x)
+        monkeypatch.setattr("emotion.layers.CACHED_BYTES", frames * expected.shape[2] * 4)
+        torch.testing.assert_close(layer.in_pieces(x), expected)
+
+
+def test_gelu_leaves_its_input_to_gradients() -> None:
+    x = torch.linspace(-3, 3, 50)
+    expected = torch.nn.functional.gelu(x)
+    weight = torch.ones(50, requires_grad=True)
+    torch.testing.assert_close(gelu(weight * x), expected)
+    gelu(weight * x).sum().backward()
+    assert weight.grad is not None and weight.grad.isfinite().all()
+    assert gelu(x) is x
+    torch.testing.assert_close(x, expected)
 
 
 @torch.inference_mode()
@@ -140,22 +183,24 @@ def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for sounds in (clips, clips[:1]):
         for one, alone in zip(model.forward_packed(sounds), expected, strict=False):
             torch.testing.assert_close(one, alone)
-    assert rows == [208, 32]
+    assert rows == [224, 32]
 
 
 @torch.inference_mode()
 def test_encoding_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, sounds = build(), torch.stack([clip(2.5, 1), clip(2.5, 2)])
     monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 30)
+    monkeypatch.setattr("emotion.layers.CACHED_BYTES", 16 * 4 * 700)
     assert model.config.piece_frames(4) == 30
-    pieces = model.eval().encode(sounds)
-    torch.testing.assert_close(pieces, model.train().encode(sounds))
+    expected = model.encode(sounds)
+    model.freeze()
+    torch.testing.assert_close(model.encode(sounds), expected)
 
 
 def test_frames_and_receptive_field() -> None:
     large = config(feature_encoder=((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2))
     assert (large.hop_samples, large.receptive_field_samples) == (320, 400)
-    assert large.piece_frames(4) == 50
+    assert large.piece_frames(4) == 518
     assert [large.num_frames(n) for n in (400, 719, 720, 16000, 480000)] == [1, 1, 2, 49, 1499]
     model = build()
     minimum = model.config.receptive_field_samples
@@ -182,6 +227,8 @@ def test_attention_biases() -> None:
     valid = torch.tensor([[True, True, False, False, False]])
     masked = model.attention_biases(5, valid, torch.float32)[0]
     assert torch.isinf(masked[0, :, :, 5:]).all() and torch.isfinite(masked[0, :, :, :5]).all()
+    further = model.attention_biases(5, valid, torch.float32, before=4)[0]
+    assert torch.isinf(further[..., :4]).all() and torch.equal(further[..., 4:], masked)
 
 
 def test_normalisation_over_own_samples() -> None:

@@ -60,11 +60,8 @@ def _latency(clip: str) -> Callable[[dict[str, Any]], Any]:
 
 def _share(record: dict[str, Any], engine: dict[str, Any]) -> float | None:
     """Counted operations over what the machine's matrix products do in the same time."""
-    clip, count = record["operations"]["clip"], record["operations"]["count"]
-    seconds = engine["latency_s"].get(clip)
-    if not seconds or not engine["gemm_flops"]:
-        return None
-    return float(count / seconds / engine["gemm_flops"])
+    done = engine["gemm_operations"]
+    return float(record["operations"]["count"] / done) if done else None
 
 
 def _parity(record: dict[str, Any]) -> str:

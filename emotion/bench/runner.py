@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 OURS = "emotion"
 TREE = "tree"
+_FIGURES = (
+    "ready_s", "first_s", "throughput", "peak_bytes", "vram_bytes", "gemm_flops", "gemm_operations"
+)  # fmt: skip
 EXPECTED = "funasr, hf:DIR (a classifier) or tree:DIR (this project in another version)"
 
 
@@ -189,8 +192,8 @@ def _summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return statistics.median(known) if known else None
 
     summary: dict[str, Any] = {
-        key: median([record[key] for record in records])
-        for key in ("ready_s", "first_s", "throughput", "peak_bytes", "vram_bytes", "gemm_flops")
+        key: median([record.get(key) for record in records])  # another version may lack some
+        for key in _FIGURES
     }
     summary["latency_s"] = {
         clip: median([record["latency_s"][clip] for record in records])
