@@ -31,6 +31,7 @@ class ConvLayer(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EPS)
         fill(nn.init.kaiming_normal_, self.weight)
         self._taps: list[Tensor] | None = None
+        self._kept: Tensor | None = None  # as memory that is new is slow to write
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
@@ -41,11 +42,16 @@ class ConvLayer(nn.Module):
         return gelu(self.norm(self._convolve(x)))
 
     def in_pieces(self, x: Tensor) -> Tensor:
-        """The same for one clip, without gradients: quicker where the product is a small part."""
+        """The same for one clip, without gradients: quicker where the product is a small part.
+
+        The result is overwritten by the next call.
+        """
         channels, _, kernel = self.weight.shape
         frames = (x.shape[1] - kernel) // self.stride + 1
         size = max(1, CACHED_BYTES // (channels * x.itemsize))
-        y = x.new_empty(1, frames, channels)
+        if self._kept is None or self._kept.shape[1] < frames:
+            self._kept = x.new_empty(1, frames, channels)
+        y = self._kept[:, :frames]
         for first in range(0, frames, size):
             end = min(first + size, frames)
             piece = x[:, first * self.stride : (end - 1) * self.stride + kernel]

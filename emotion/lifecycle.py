@@ -24,7 +24,7 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
-from emotion.quick_start import import_torch, keep_memory
+from emotion.quick_start import import_torch
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate
@@ -154,7 +154,6 @@ def load_engine(
     converted = open_likely(folder, config.precision)
     ahead = converted.read_ahead if converted else partial(ask_for, folder / SOURCE)
     threading.Thread(target=ahead, daemon=True).start()
-    keep_memory()
     import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 

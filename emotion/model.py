@@ -27,9 +27,10 @@ from emotion.layers import (
     rounded_up,
 )
 
-# Of the widest layer's output at a time: 10 s of the large shape in float32. The last layers have
-# few rows a second, and products of few rows are slow.
-PIECE_BYTES = 68_000_000
+# Of the widest layer's output at a time: 2.5 s of the large shape in float32, 5 s in bf16. The last
+# layers have few rows a second, and products of few rows are slow; but what is larger and as long
+# as the clip leaves holes between what malloc gives out, 150 MB after a few clips.
+PIECE_BYTES = 16_500_000
 
 KEPT_BIAS_BYTES = 80_000_000  # sixteen heads: 22 s in float32, 31 s in bf16
 

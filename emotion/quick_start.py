@@ -12,7 +12,6 @@ Until then what they register is not there either: who makes a ``torch.Generator
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import sys
@@ -63,9 +62,6 @@ _LATER: dict[str, Sequence[str]] = {
 }
 # Parts that use nothing of them.
 _ALONE = ("torch.cuda.", "torch.utils._device", "torch.utils.serialization")
-# Of the C library's mallopt: what is larger than 32 MiB (no threshold may be) is given back to the
-# system when it is freed, and the rest once so much of it lies free.
-_MALLOC = {-3: 32 << 20, -1: 512 << 20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _TRIED = ("2.13.",)  # versions of torch whose import uses nothing of them
 
 
@@ -219,14 +215,3 @@ def import_torch() -> None:
         # torch.load asks for it. There are no fake tensors before the rest is imported.
         torch._guards.detect_fake_mode = lambda inputs=None: None
         sys.meta_path.insert(0, _Rest())
-
-
-def keep_memory() -> None:
-    """Lets malloc keep what a pass frees: the next one's is there without a page fault.
-
-    Does nothing in other processes or with another C library than GNU's.
-    """
-    if own_process() and sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda _option, _value: 0)
-        for option, value in _MALLOC.items():
-            mallopt(option, value)

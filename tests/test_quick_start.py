@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -110,22 +109,6 @@ def test_garbage_is_not_looked_for_during_a_large_import_only(tmp_path: Path) ->
     )
     done = run(tmp_path, code)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-@pytest.mark.parametrize("own", [True, False])
-def test_own_process_keeps_memory(own: bool, tmp_path: Path) -> None:
-    code = (_OWN if own else _LIBRARY) + (
-        "import resource, numpy as np; from emotion.quick_start import keep_memory\n"
-        "keep_memory()\n"
-        "def work(): parts = [np.ones(30 << 20, np.uint8) for _ in range(4)]\n"
-        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "work(); before = faults(); work(); print('faults:', faults() - before)\n"
-    )
-    done = run(tmp_path, code)
-    assert done.returncode == 0, done.stderr
-    faults = int(done.stdout.rpartition("faults:")[2])
-    assert faults < 100 if own else faults > 1000
 
 
 def test_library_leaves_the_import_to_others(tmp_path: Path) -> None:
