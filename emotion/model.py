@@ -212,7 +212,7 @@ class Emotion2vec(nn.Module):
         if self.config.normalize:
             waveforms = normalize(waveforms, lengths)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
-        if self._slopes is None or x.is_cuda:  # with gradients, or on a GPU
+        if self.training or self._slopes is None or x.is_cuda:  # with gradients, or on a GPU
             return self._encode_rest(self.convs[0](x))
         return self._encode_in_pieces(x)
 
