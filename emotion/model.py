@@ -287,7 +287,7 @@ class Emotion2vec(nn.Module):
         biases = []
         for slope in slopes:
             bias = torch.zeros(1, heads, rows, before + rows, dtype=dtype, device=device)
-            bias[..., :before] = -torch.inf
+            bias[..., :before].fill_(-torch.inf)
             for part in range(0, heads, step):
                 these = slice(part, part + step)
                 bias[:, these, extra:, before + extra :] = -slope[:, these] * distance
