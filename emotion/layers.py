@@ -185,13 +185,14 @@ class Block(nn.Module):
         self.fc2 = Linear(mlp_dim, dim)
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
 
-    def forward(self, x: Tensor, bias: Tensor | Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | Sequence[tuple[Tensor, int]]) -> Tensor:
         """Mixes the frames of each clip.
 
         Args:
             x: (B, N, D), a clip a row; or (1, sum of N or more, D), clips end to end.
-            bias: (1 or B, H, N, N), added to the attention logits; or one (1, H, N, M) a clip, for
-                the keys of M rows, of which the clip's own are the last.
+            bias: (1 or B, H, N, N), added to the attention logits; or for each clip one
+                (1, H, M, M) and N, where the last N of M rows are the clip's own. Those before
+                the first clip, and after the last, are nobody's.
 
         Returns:
             The shape of ``x``.
@@ -201,12 +202,13 @@ class Block(nn.Module):
         if isinstance(bias, Tensor):
             y = self._attend(qkv, bias, drop)
         else:
-            first = end = bias[0].shape[3] - bias[0].shape[2]
+            first = end = bias[0][0].shape[2] - bias[0][1]
             heard = []
-            for part in bias:
-                end += part.shape[2]
-                heard.append(self._attend(qkv[:, end - part.shape[3] : end], part, drop))
-            width = x.shape[2]  # the rest belongs to nobody
+            for part, own in bias:
+                end += own
+                rows = self._attend(qkv[:, end - part.shape[2] : end], part, drop)
+                heard.append(rows[:, -own:])
+            width = x.shape[2]
             y = torch.cat([qkv[:, :first, :width], *heard, qkv[:, end:, :width]], dim=1)
         x = self.norm1(F.dropout(self.out(y), drop).add_(x))
         y = self.fc2(gelu(self.fc1(x)))
@@ -217,7 +219,6 @@ class Block(nn.Module):
         dim = width // 3
         qkv = qkv.view(batch, length, 3, self.num_heads, dim // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, N, D / H)
-        q = q[:, :, length - bias.shape[2] :]
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=drop)
         return y.transpose(1, 2).flatten(2)  # (B, N, D)
 
@@ -227,17 +228,17 @@ def gelu(x: Tensor) -> Tensor:
     return F.gelu(x) if x.requires_grad else torch.ops.aten.gelu_(x)
 
 
-def rounded_up(rows: int, least: int = 16) -> int:
-    """How many rows to compute instead of so many: at most an eighth more, or to ``least``.
+def rounded_up(rows: int, steps: int = 8) -> int:
+    """How many rows to compute instead of so many, a multiple of 16 as an AMX tile has.
 
-    oneDNN generates code for each number of rows, which takes a third of the time of a pass over
-    a short clip; so few numbers may come up. An AMX tile has 16 rows.
+    oneDNN generates code for each number of rows and keeps it: the first takes a third of the time
+    of a pass over a short clip, the second a megabyte a layer. So few numbers may come up.
 
     Args:
         rows: How many are needed.
-        least: The result is a multiple of it, a power of two.
+        steps: From one power of two to the next: at most one in so many rows is added.
     """
-    step = max(least, 1 << max(0, rows.bit_length() - 4))
+    step = max(16, (1 << rows.bit_length() - 1) // steps)
     return -(-rows // step) * step
 
 

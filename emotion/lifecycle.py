@@ -7,6 +7,7 @@ behind a running server and tells its phases.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
-from emotion.quick_start import import_torch
+from emotion.quick_start import import_torch, own_process
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate
@@ -154,6 +155,9 @@ def load_engine(
     converted = open_likely(folder, config.precision)
     ahead = converted.read_ahead if converted else partial(ask_for, folder / SOURCE)
     threading.Thread(target=ahead, daemon=True).start()
+    if own_process():
+        # Large tensors in large pages, of which far fewer are faulted in and fewer lie unused.
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it at its first tensor
     import_torch()
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 

@@ -27,16 +27,16 @@ from emotion.layers import (
     rounded_up,
 )
 
-# Of the widest layer's output at a time: 2.5 s of the large shape in float32, 5 s in bf16. The last
-# layers have few rows a second, and products of few rows are slow; but what is larger and as long
-# as the clip leaves holes between what malloc gives out, 150 MB after a few clips.
-PIECE_BYTES = 16_500_000
+# Values of the widest layer's output at a time: 5 s of the large shape. The last layers have few
+# rows a second, and products of few rows are slow; more take memory and no less time.
+PIECE_VALUES = 1 << 23
 
 KEPT_BIAS_BYTES = 80_000_000  # sixteen heads: 22 s in float32, 31 s in bf16
 
-# Attention is given a multiple of so many keys: a CPU's vector of float32. It takes those that fill
-# no vector one by one, a third of its time in bf16.
-KEYS = 16
+# Attention is given a multiple of so many rows: a CPU's vector of float32, a tile of bf16. It takes
+# keys that fill no vector one by one, a third of its time in bf16, for which it also keeps code by
+# the number of rows.
+ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,15 @@ class ModelConfig:
             size = (size - 1) * stride + kernel
         return size
 
-    def piece_frames(self, item_bytes: int) -> int:
+    @property
+    def piece_frames(self) -> int:
         """Frames to run through the convolutions at once, on a CPU."""
         steps = self.hop_samples  # of a layer's output, for one frame
         widest = 1
         for channels, _, stride in self.feature_encoder:
             steps //= stride
             widest = max(widest, steps * channels)
-        return max(1, PIECE_BYTES // (widest * item_bytes))
+        return max(1, PIECE_VALUES // widest)
 
     def num_frames(self, samples: int) -> int:
         """Frames that a waveform of so many samples gives."""
@@ -192,11 +193,11 @@ class Emotion2vec(nn.Module):
         """
         extra = self.config.num_extra_tokens
         parts, lengths = [], []
-        for clip in clips:
-            x = self.position(self.encode(clip[None]), None)  # (1, T, D)
+        for x in self.encode_packed(clips):
+            x = self.position(x, None)  # (1, T, D)
             parts += [self.extra_tokens, x]
             lengths.append(extra + x.shape[1])
-        before = -lengths[0] % KEYS  # rows in front of the first clip; others have their neighbours
+        before = -lengths[0] % ROWS  # rows in front of the first clip; others have their neighbours
         parts.insert(0, x.new_zeros(1, before, x.shape[2]))
         rows = before + sum(lengths)
         if self._rounds:
@@ -212,9 +213,38 @@ class Emotion2vec(nn.Module):
         if self.config.normalize:
             waveforms = normalize(waveforms, lengths)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
-        if self.training or self._slopes is None or x.is_cuda:  # with gradients, or on a GPU
-            return self._encode_rest(self.convs[0](x))
-        return self._encode_in_pieces(x)
+        return self._encode_rest(self.convs[0](x))
+
+    def encode_packed(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        """`encode` of several clips, laid end to end and cut into pieces; not for gradients.
+
+        Args:
+            clips: Each (samples,).
+
+        Returns:
+            For each clip (1, T, D).
+        """
+        hop, field = self.config.hop_samples, self.config.receptive_field_samples
+        starts = [0]  # in frames; the last ones of a clip would hear the next, and are left out
+        for clip in clips:
+            starts.append(starts[-1] + -(-clip.numel() // hop))
+        most = self.config.piece_frames
+        sizes = [most] * (starts[-1] // most)
+        if rest := starts[-1] % most:
+            sizes.append(min(most, rounded_up(rest, 4)) if self._rounds else rest)
+        x = self.project.weight.new_zeros(1, (sum(sizes) - 1) * hop + field, 1)
+        for clip, start in zip(clips, starts, strict=False):
+            wave = normalize(clip[None])[0] if self.config.normalize else clip
+            x[0, start * hop : start * hop + clip.numel(), 0] = wave
+        conv = self.convs[0]
+        assert isinstance(conv, ConvLayer)
+        pieces = []
+        for i, size in enumerate(sizes):
+            piece = x[:, i * most * hop :][:, : (size - 1) * hop + field]
+            pieces.append(self._encode_rest(conv.in_pieces(piece)))
+        y = torch.cat(pieces, dim=1)
+        lengths = (self.config.num_frames(clip.numel()) for clip in clips)
+        return [y[:, i : i + n] for i, n in zip(starts, lengths, strict=False)]
 
     def _encode_rest(self, x: Tensor) -> Tensor:
         # What the first convolution gave, to (B, T, D)
@@ -222,40 +252,26 @@ class Emotion2vec(nn.Module):
             x = conv(x)
         return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
-    def _encode_in_pieces(self, x: Tensor) -> Tensor:
-        # (B, S, 1) to (B, T, D), piece by piece.
-        size = self.config.piece_frames(x.dtype.itemsize)
-        hop, field = self.config.hop_samples, self.config.receptive_field_samples
-        frames = self.config.num_frames(x.shape[1])
-        conv = self.convs[0]
-        assert isinstance(conv, ConvLayer)
-        rows = []
-        for row in x:
-            pieces = []
-            for first in range(0, frames, size):
-                count = min(size, frames - first)
-                piece = row[None, first * hop : (first + count - 1) * hop + field]
-                if self._rounds:
-                    spare = min(size, rounded_up(count, 8)) - count
-                    piece = F.pad(piece, (0, 0, 0, spare * hop))
-                pieces.append(self._encode_rest(conv.in_pieces(piece))[:, :count])
-            rows.append(torch.cat(pieces, dim=1))
-        return torch.cat(rows)
-
     def _make_slopes(self) -> Tensor:
         scale = self.alibi_scale.float().clamp_min(0)
         slopes = torch.tensor(alibi_slopes(self.config.num_heads), device=scale.device)
         return scale * slopes[:, None, None]  # (1 or L, 1, H, 1, 1)
 
-    def _packed_biases(self, lengths: Sequence[int], dtype: torch.dtype) -> list[list[Tensor]]:
+    def _packed_biases(
+        self, lengths: Sequence[int], dtype: torch.dtype
+    ) -> list[list[tuple[Tensor, int]]]:
         # For all blocks, or for each, the bias of each clip: a part of the longest one's.
         longest, biases = max(lengths), self._biases
-        if not biases or biases[0].shape[2] < longest:
+        if not biases or biases[0].shape[2] < ROWS + longest:
             frames = longest - self.config.num_extra_tokens
-            biases = self.attention_biases(frames, None, dtype, before=KEYS)
+            biases = self.attention_biases(frames, None, dtype, before=ROWS)
             if self._biases is not None and sum(b.nbytes for b in biases) <= KEPT_BIAS_BYTES:
                 self._biases = biases
-        return [[bias[..., :n, KEYS - -n % KEYS : KEYS + n] for n in lengths] for bias in biases]
+        parts = [slice(ROWS - -n % ROWS, ROWS + n) for n in lengths]
+        return [
+            [(bias[..., part, part], n) for part, n in zip(parts, lengths, strict=True)]
+            for bias in biases
+        ]
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Frames of each clip: (B,) samples to (B,) frames."""
@@ -272,13 +288,13 @@ class Emotion2vec(nn.Module):
             frames: T.
             valid: bool, (B, T), False on padding, whose keys get minus infinity.
             dtype: That of the attention.
-            before: Keys in front of the extra tokens' that get minus infinity, too.
+            before: Rows in front of the extra tokens', whose keys get minus infinity, too.
 
         Returns:
-            One (1 or B, H, N, before + N) bias for all blocks, or one a block.
+            One (1 or B, H, before + N, before + N) bias for all blocks, or one a block.
         """
         extra, heads = self.config.num_extra_tokens, self.config.num_heads
-        rows = extra + frames
+        rows = before + extra + frames
         device = self.alibi_scale.device
         position = torch.arange(frames, device=device)
         distance = (position[:, None] - position[None, :]).abs()  # (T, T)
@@ -286,11 +302,11 @@ class Emotion2vec(nn.Module):
         step = 1 if device.type == "cpu" else heads  # the float32 values take twice the memory
         biases = []
         for slope in slopes:
-            bias = torch.zeros(1, heads, rows, before + rows, dtype=dtype, device=device)
+            bias = torch.zeros(1, heads, rows, rows, dtype=dtype, device=device)
             bias[..., :before].fill_(-torch.inf)
             for part in range(0, heads, step):
                 these = slice(part, part + step)
-                bias[:, these, extra:, before + extra :] = -slope[:, these] * distance
+                bias[:, these, -frames:, -frames:] = -slope[:, these] * distance
             if valid is not None:
                 keys = F.pad(valid, (before + extra, 0), value=True)
                 bias = bias.masked_fill(~keys[:, None, None, :], -torch.inf)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from emotion.device import cpu_has_bf16
 from emotion.layers import Linear, PositionalConv, gelu, rounded_up
-from emotion.model import KEYS, Emotion2vec, ModelConfig, alibi_slopes, normalize
+from emotion.model import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
 
@@ -64,26 +64,31 @@ def test_packed_clips_give_what_each_gives_alone(alibi_scales: int) -> None:
     clips = [clip(s, i) for i, s in enumerate((0.2, 21.0, 0.9, 1.3))]
     alone = [model(c[None])[0] for c in clips]
     model.freeze()
+    for samples in (16000, 16000 + 3 * 320, 16000 + 20 * 320):  # what was kept is too short
+        sound = clips[1][:samples]
+        expected = model(sound[None])[0]
+        found = model.forward_packed([sound])[0]
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
     for _ in range(2):  # the second time with what the first has kept
         for found, expected in zip(model.forward_packed(clips), alone, strict=True):
             torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
-    seen: list[tuple[int, int]] = []
+    seen: list[int] = []
     for block in model.blocks:
         block._attend = watched(block._attend, seen)  # type: ignore[assignment]
     for c, expected in zip(clips, alone, strict=True):
         torch.testing.assert_close(model.forward_packed([c])[0], expected, atol=2e-5, rtol=1e-5)
     model.forward_packed(clips)
     asked = [3 + model.config.num_frames(c.numel()) for c in clips]
-    assert [queries for queries, _ in seen] == [n for n in asked for _ in model.blocks] + asked * 3
-    assert all(n <= keys < n + KEYS and keys % KEYS == 0 for n, keys in seen)
+    least = [-(-n // ROWS) * ROWS for n in asked]
+    assert seen == [n for n in least for _ in model.blocks] + least * 3
 
 
-def watched(attend: Callable[..., Tensor], seen: list[tuple[int, int]]) -> Callable[..., Tensor]:
-    """Notes how many queries and keys each call has."""
+def watched(attend: Callable[..., Tensor], seen: list[int]) -> Callable[..., Tensor]:
+    """Notes how many rows each call has."""
 
     def run(qkv: Tensor, bias: Tensor, drop: float) -> Tensor:
-        seen.append((bias.shape[2], qkv.shape[1]))
-        assert bias.shape[3] == qkv.shape[1]
+        seen.append(qkv.shape[1])
+        assert bias.shape[2:] == (qkv.shape[1],) * 2
         return attend(qkv, bias, drop)
 
     return run
@@ -165,16 +170,17 @@ def test_few_numbers_of_rows_come_up() -> None:
         512,
         576,
     ]
-    assert [rounded_up(n, 8) for n in (1, 8, 9, 100, 149)] == [8, 8, 16, 104, 160]
-    found = [rounded_up(n) for n in range(1, 1537)]
-    assert all(n <= r <= max(n + 15, 9 * n / 8) for n, r in enumerate(found, 1))
-    assert len(set(found)) == 36
+    assert [rounded_up(n, 4) for n in (1, 100, 149, 250)] == [16, 112, 160, 256]
+    for steps, numbers in ((8, 36), (4, 22)):
+        found = [rounded_up(n, steps) for n in range(1, 1537)]
+        assert all(n <= r <= max(n + 15, n + n / steps) for n, r in enumerate(found, 1))
+        assert len(set(found)) == numbers
 
 
 @torch.inference_mode()
 def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, clips = build(), [clip(0.3, 1), clip(2.5, 2), clip(1.1, 3)]
-    monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 50)
+    monkeypatch.setattr("emotion.model.PIECE_VALUES", 16 * 64 * 50)
     model.freeze()
     expected = [model.forward_packed([sound])[0] for sound in clips]
     rows: list[int] = []
@@ -187,20 +193,29 @@ def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @torch.inference_mode()
-def test_encoding_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, sounds = build(), torch.stack([clip(2.5, 1), clip(2.5, 2)])
-    monkeypatch.setattr("emotion.model.PIECE_BYTES", 16 * 64 * 4 * 30)
-    monkeypatch.setattr("emotion.layers.CACHED_BYTES", 16 * 4 * 700)
-    assert model.config.piece_frames(4) == 30
-    expected = model.encode(sounds)
+@pytest.mark.parametrize("normalises", [True, False])
+def test_encoding_in_pieces_changes_nothing(
+    normalises: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(normalize=normalises)
+    sounds = [clip(seconds, i) for i, seconds in enumerate((0.5, 2.5, 0.03, 1.61))]
+    expected = [model.encode(sound[None]) for sound in sounds]
     model.freeze()
-    torch.testing.assert_close(model.encode(sounds), expected)
+    monkeypatch.setattr("emotion.layers.CACHED_BYTES", 16 * 4 * 700)
+    for frames in (30, 77, 1000):
+        monkeypatch.setattr("emotion.model.PIECE_VALUES", 16 * 64 * frames)
+        assert model.config.piece_frames == frames
+        for first in range(len(sounds)):
+            found = model.encode_packed(sounds[first:])
+            assert len(found) == len(sounds[first:])
+            for one, alone in zip(found, expected[first:], strict=True):
+                torch.testing.assert_close(one, alone)
 
 
 def test_frames_and_receptive_field() -> None:
     large = config(feature_encoder=((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2))
     assert (large.hop_samples, large.receptive_field_samples) == (320, 400)
-    assert large.piece_frames(4) == 125
+    assert large.piece_frames == 256
     assert [large.num_frames(n) for n in (400, 719, 720, 16000, 480000)] == [1, 1, 2, 49, 1499]
     model = build()
     minimum = model.config.receptive_field_samples
@@ -228,7 +243,8 @@ def test_attention_biases() -> None:
     masked = model.attention_biases(5, valid, torch.float32)[0]
     assert torch.isinf(masked[0, :, :, 5:]).all() and torch.isfinite(masked[0, :, :, :5]).all()
     further = model.attention_biases(5, valid, torch.float32, before=4)[0]
-    assert torch.isinf(further[..., :4]).all() and torch.equal(further[..., 4:], masked)
+    assert further.shape == (1, 6, 12, 12) and torch.isinf(further[..., :4]).all()
+    assert torch.equal(further[..., 4:, 4:], masked) and further[..., :4, 4].abs().max() == 0
 
 
 def test_normalisation_over_own_samples() -> None:

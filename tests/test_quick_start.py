@@ -1,4 +1,4 @@
-"""torch without what is rarely used: in which processes, and that all of it can be had."""
+"""How the package's own programs have torch: without what is rarely used, in large pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from emotion.config import PROJECT_DIR
 from tests.conftest import MINI
 
+_LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 _LIBRARY = "from emotion.quick_start import import_torch; import_torch()\n"
 _OWN = "__spec__.name = 'emotion.__main__'\n" + _LIBRARY
 _LACKS = (
@@ -94,6 +95,26 @@ def test_own_process_recognises_without_the_rest(device: str, tmp_path: Path) ->
     )
     done = run(tmp_path, code + _LACKS)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not _LARGE_PAGES.exists(), reason="no transparent huge pages")
+@pytest.mark.parametrize("own", [True, False])
+def test_large_tensors_of_own_processes_are_in_large_pages(own: bool, tmp_path: Path) -> None:
+    code = (_OWN if own else "") + (
+        "import re; from pathlib import Path; from emotion.config import EngineConfig\n"
+        "from emotion.lifecycle import load_engine\n"
+        f"load_engine(Path({str(MINI)!r}), EngineConfig(device='cpu'))\n"
+        "import torch\n"
+        "tensor = torch.empty(1 << 26, dtype=torch.uint8)\n"
+        "found = tensor.data_ptr() + tensor.nbytes // 2\n"
+        "for line in open('/proc/self/smaps'):\n"
+        "    if place := re.match('([0-9a-f]+)-([0-9a-f]+) ', line):\n"
+        "        here = int(place[1], 16) <= found < int(place[2], 16)\n"
+        "    elif here and line.startswith('VmFlags:'): print('asked:', 'hg' in line.split())\n"
+    )
+    code = code.replace(_LIBRARY, "")
+    done = run(tmp_path, code)
+    assert done.stdout == f"asked: {own}\n", done.stderr
 
 
 def test_garbage_is_not_looked_for_during_a_large_import_only(tmp_path: Path) -> None:
