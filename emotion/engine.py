@@ -30,7 +30,7 @@ from emotion.model import Emotion2vec
 logger = logging.getLogger(__name__)
 
 # Seconds of audio in one batch: enough to keep the cores busy, short enough for those who wait.
-CPU_BATCH_S = {"fp32": 12.0, "bf16": 30.0}
+CPU_BATCH_S = {"fp32": 24.0, "bf16": 30.0}
 CUDA_BATCH_S = 240.0  # with the padding
 WIDE = 512  # the embedding of the base network has 768; the embedded one's 192 gain nothing
 PINNED_BYTES = 64 * 2**20
