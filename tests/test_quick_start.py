@@ -15,7 +15,8 @@ from tests.conftest import MINI
 
 _LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 _LIBRARY = "from emotion.quick_start import import_torch; import_torch()\n"
-_OWN = "__spec__.name = 'emotion.__main__'\n" + _LIBRARY
+_NAMED = "__spec__.name = 'emotion.__main__'\n"
+_OWN = _NAMED + _LIBRARY
 _LACKS = (
     "import sys; from emotion import quick_start\n"
     "assert 'torch' in sys.modules and 'torch._prims' not in sys.modules\n"
@@ -99,8 +100,11 @@ def test_own_process_recognises_without_the_rest(device: str, tmp_path: Path) ->
 
 @pytest.mark.skipif(not _LARGE_PAGES.exists(), reason="no transparent huge pages")
 @pytest.mark.parametrize("own", [True, False])
-def test_large_tensors_of_own_processes_are_in_large_pages(own: bool, tmp_path: Path) -> None:
-    code = (_OWN if own else "") + (
+def test_large_tensors_of_own_processes_are_in_large_pages(
+    own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    code = (_NAMED if own else "") + (
         "import re; from pathlib import Path; from emotion.config import EngineConfig\n"
         "from emotion.lifecycle import load_engine\n"
         f"load_engine(Path({str(MINI)!r}), EngineConfig(device='cpu'))\n"
@@ -112,7 +116,6 @@ def test_large_tensors_of_own_processes_are_in_large_pages(own: bool, tmp_path: 
         "        here = int(place[1], 16) <= found < int(place[2], 16)\n"
         "    elif here and line.startswith('VmFlags:'): print('asked:', 'hg' in line.split())\n"
     )
-    code = code.replace(_LIBRARY, "")
     done = run(tmp_path, code)
     assert done.stdout == f"asked: {own}\n", done.stderr
 
