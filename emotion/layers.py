@@ -17,8 +17,12 @@ from emotion.device import cpu_has_bf16
 
 EPS = 1e-5
 
-# Of a layer's output at a time, so that it stays in a CPU's cache from its product to its GELU.
-CACHED_BYTES = 6_600_000
+# Rows that lie so many bytes apart share a place in a CPU's first cache, which has few for each:
+# attention in float32, which reads a part of each row, then takes an eighth longer.
+SAME_PLACE_BYTES = 4096
+
+# Of a layer's output at a time, so that it stays in a CPU's cache from one step to the next.
+CACHED_BYTES = 3_300_000
 
 
 class ConvLayer(nn.Module):
@@ -31,7 +35,6 @@ class ConvLayer(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EPS)
         fill(nn.init.kaiming_normal_, self.weight)
         self._taps: list[Tensor] | None = None
-        self._kept: Tensor | None = None  # as memory that is new is slow to write
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
@@ -39,23 +42,11 @@ class ConvLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T_in, C_in) to (B, T_out, C_out)."""
-        return gelu(self.norm(self._convolve(x)))
-
-    def in_pieces(self, x: Tensor) -> Tensor:
-        """The same for one clip, without gradients: quicker where the product is a small part.
-
-        The result is overwritten by the next call.
-        """
-        channels, _, kernel = self.weight.shape
-        frames = (x.shape[1] - kernel) // self.stride + 1
-        size = max(1, CACHED_BYTES // (channels * x.itemsize))
-        if self._kept is None or self._kept.shape[1] < frames:
-            self._kept = x.new_empty(1, frames, channels)
-        y = self._kept[:, :frames]
-        for first in range(0, frames, size):
-            end = min(first + size, frames)
-            piece = x[:, first * self.stride : (end - 1) * self.stride + kernel]
-            torch.ops.aten.gelu.out(self.norm(self._convolve(piece)), out=y[:, first:end])
+        y = self._convolve(x)
+        if self._taps is None or y.requires_grad or not y.is_cpu:
+            return gelu(self.norm(y))
+        for part in torch.split(y, cached_rows(y), dim=1):
+            torch.ops.aten.gelu.out(self.norm(part), out=part)
         return y
 
     def _convolve(self, x: Tensor) -> Tensor:
@@ -88,24 +79,89 @@ class ConvLayer(nn.Module):
         return [part.flatten(0, 1) for part in torch.split(weight, self.stride)]
 
 
-class Linear(nn.Linear):
-    """Linear layer."""
+class WaveformLayer(ConvLayer):
+    """The first of them, over the waveform itself.
 
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features)
-        self._fused = False
+    On a CPU its LayerNorm takes longer than its product. So what that does is folded in: with
+    kernels W less their mean over channels, x W has no mean, and its variance is that of x R,
+    where W = Q R and Q is orthogonal. The samples are divided by its root, and multiplied by W
+    scaled; a tap that hears 1 adds the bias.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(1, channels, kernel, stride)
+        self._spread: Tensor | None = None  # R, transposed: (K, K)
+        self._folded: Tensor | None = None  # (K + 1, C_out)
+        self._kept: Tensor | None = None  # as memory that is new is slow to write
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
-        self._fused = is_native_bf16(self.weight) and _fuses()
+        super().freeze()
+        weight = self.weight[:, 0].double()
+        weight = weight - weight.mean(dim=0)  # (C_out, K)
+        scale, bias = self.norm.weight.double()[:, None], self.norm.bias.double()
+        spread = torch.linalg.qr(weight)[1] / len(weight) ** 0.5
+        self._spread = spread.t().float().contiguous()
+        self._folded = torch.cat([(scale * weight).t(), bias[None]]).to(self.weight.dtype)
+
+    def in_pieces(self, x: Tensor) -> Tensor:
+        """The same as a frozen layer's `forward`, for one waveform and without gradients.
+
+        Args:
+            x: float32, (S,).
+
+        Returns:
+            (1, T, C), in the weights' format; overwritten by the next call.
+        """
+        assert self._spread is not None and self._folded is not None
+        (channels, _, kernel), dtype = self.weight.shape, self.weight.dtype
+        heard = x.unfold(0, kernel, self.stride)  # (T, K)
+        variance = (heard @ self._spread).square_().sum(dim=1, keepdim=True)
+        scaled = x.new_ones(len(heard), kernel + 1, dtype=dtype)
+        scaled[:, :kernel] = heard * variance.add_(self.norm.eps).rsqrt_()
+        if self._kept is None or len(self._kept) < len(heard):
+            self._kept = x.new_empty(len(heard), channels, dtype=dtype)
+        y = self._kept[: len(heard)]
+        size = cached_rows(y[None])
+        for rows, part in zip(torch.split(scaled, size), torch.split(y, size), strict=True):
+            torch.ops.aten.gelu.out(rows @ self._folded, out=part)
+        return y[None]
+
+
+class Linear(nn.Linear):
+    """Linear layer.
+
+    Args:
+        in_features: Width of its input.
+        out_features: Of its output.
+        apart: Whether rows of the output lie apart, where the next step would pay for it else.
+    """
+
+    def __init__(self, in_features: int, out_features: int, apart: bool = False) -> None:
+        super().__init__(in_features, out_features)
+        self._apart = apart
+        self._fused = False
+        self._gap = 0
+
+    def freeze(self) -> None:
+        """Prepares what every call needs; afterwards the weights must not change."""
+        weight = self.weight
+        self._fused = is_native_bf16(weight) and _fuses()
+        if self._apart and weight.is_cpu and weight.dtype == torch.float32:
+            collides = len(weight) * weight.itemsize % SAME_PLACE_BYTES == 0
+            self._gap = 16 if collides else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
-        if not self._fused:
-            return super().forward(x)
-        # Torch's own way writes the bias to the result first and adds the product to that.
-        fused = torch.ops.mkldnn._linear_pointwise
-        return fused(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+        if self._fused:
+            # Torch's own way writes the bias to the result first and adds the product to that.
+            fused = torch.ops.mkldnn._linear_pointwise
+            return fused(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+        if self._gap and not x.requires_grad:
+            rows, width = x.flatten(0, -2), len(self.weight)
+            y = x.new_empty(len(rows), width + self._gap)[:, :width]
+            return torch.addmm(self.bias, rows, self.weight.t(), out=y).view(*x.shape[:-1], width)
+        return super().forward(x)
 
 
 class PositionalConv(nn.Conv1d):
@@ -119,15 +175,21 @@ class PositionalConv(nn.Conv1d):
         """Prepares what every call needs; afterwards the weights must not change."""
         kernel = self.kernel_size[0]
         if self.weight.is_cpu and self.weight.dtype == torch.float32:
-            taps = 1  # a product for each tap: nothing is copied
+            taps, together = 1, 1  # a product for each tap: nothing is copied
         elif is_native_bf16(self.weight):
-            taps = kernel  # one product, of copied rows: several would round at each tap
+            # One product, of copied rows: several would round at each tap. Two frames in a row:
+            # half the copies, and products twice as wide.
+            taps, together = kernel + 1, 2
         else:
             return
-        width = self.weight.shape[1]
-        weight = self.weight.view(self.groups, width, width, kernel)  # (G, C_out, C_in, K)
-        pieces = weight.permute(3, 0, 2, 1).reshape(kernel // taps, taps, self.groups, width, width)
-        self._pieces = pieces.transpose(1, 2).flatten(2, 3).contiguous()  # (K / taps, G, taps*C, C)
+        width, groups = self.weight.shape[1], self.groups
+        weight = self.weight.view(groups, width, width, kernel)  # (G, C_out, C_in, K)
+        count = (kernel + together - 1) // taps
+        pieces = weight.new_zeros(count, groups, taps, width, together, width)
+        by_tap = pieces.transpose(1, 2).view(-1, groups, width, together, width)
+        for i in range(together):
+            by_tap[i : i + kernel, :, :, i] = weight.permute(3, 0, 2, 1)
+        self._pieces = pieces.view(count, groups, taps * width, together * width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
@@ -135,23 +197,22 @@ class PositionalConv(nn.Conv1d):
         if self._pieces is None or x.shape[0] > 1:
             # An even kernel gives one frame more.
             return super().forward(x.transpose(1, 2))[..., :frames].transpose(1, 2)
-        # Matrix products of all groups take half of the library's time, in bf16 a third.
+        # Matrix products of all groups take half of the library's time, in bf16 less.
         kernel, groups = self.kernel_size[0], self.groups
-        count, _, rows, width = self._pieces.shape
+        count, _, heard, wide = self._pieces.shape
+        width = self.weight.shape[1]
+        together = wide // width
+        rows = frames if count > 1 else rounded_up(-(-frames // together))
         assert self.bias is not None
-        y = self.bias.view(groups, 1, width)
-        computed = frames if count > 1 else rounded_up(frames)
-        padded = x.new_zeros(groups, computed + kernel - 1, width)
+        y = self.bias.view(groups, 1, width).repeat(1, 1, together)
+        padded = x.new_zeros(groups, rows * together + kernel - 1, width)
         before = kernel // 2
         padded[:, before : before + frames] = x[0].view(frames, groups, width).transpose(0, 1)
         for i, piece in enumerate(self._pieces):
-            seen = padded.as_strided(
-                (groups, computed, rows),
-                (padded.stride(0), width, 1),
-                i * (kernel // count) * width,
-            )
-            y = torch.baddbmm(y, seen, piece) if i == 0 else y.baddbmm_(seen, piece)  # (G, T, C)
-        return y[:, :frames].transpose(0, 1).reshape(1, frames, groups * width)
+            seen = padded.as_strided((groups, rows, heard), (padded.stride(0), wide, 1), i * heard)
+            y = torch.baddbmm(y, seen, piece) if i == 0 else y.baddbmm_(seen, piece)
+        y = y.view(groups, rows * together, width)[:, :frames]  # (G, T, C)
+        return y.transpose(0, 1).reshape(1, frames, groups * width)
 
 
 class PositionalEncoder(nn.Module):
@@ -178,7 +239,7 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = Linear(dim, 3 * dim)
+        self.qkv = Linear(dim, 3 * dim, apart=True)
         self.out = Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=EPS)
         self.fc1 = Linear(dim, mlp_dim)
@@ -226,6 +287,11 @@ class Block(nn.Module):
 def gelu(x: Tensor) -> Tensor:
     """GELU, in the place of what it is given unless a gradient needs that."""
     return F.gelu(x) if x.requires_grad else torch.ops.aten.gelu_(x)
+
+
+def cached_rows(x: Tensor) -> int:
+    """How many rows of (1, T, C) to take at a time."""
+    return max(1, CACHED_BYTES // (x.shape[2] * x.itemsize))
 
 
 def rounded_up(rows: int, steps: int = 8) -> int:

@@ -22,6 +22,7 @@ from emotion.layers import (
     Linear,
     PositionalConv,
     PositionalEncoder,
+    WaveformLayer,
     fill,
     is_native_bf16,
     rounded_up,
@@ -122,10 +123,10 @@ class Emotion2vec(nn.Module):
         super().__init__()
         self.config = config
         dim = config.embed_dim
-        channels = (1, *(c for c, _, _ in config.feature_encoder))
-        self.convs = nn.ModuleList(
-            ConvLayer(channels[i], *layer) for i, layer in enumerate(config.feature_encoder)
-        )
+        first, *rest = config.feature_encoder
+        channels = [c for c, _, _ in config.feature_encoder]
+        self.convs = nn.ModuleList([WaveformLayer(*first)])
+        self.convs.extend(ConvLayer(c, *layer) for c, layer in zip(channels, rest, strict=False))
         self.project_norm = nn.LayerNorm(channels[-1], eps=EPS)
         self.project = Linear(channels[-1], dim)
         self.position = PositionalEncoder(
@@ -216,10 +217,10 @@ class Emotion2vec(nn.Module):
         return self._encode_rest(self.convs[0](x))
 
     def encode_packed(self, clips: Sequence[Tensor]) -> list[Tensor]:
-        """`encode` of several clips, laid end to end and cut into pieces; not for gradients.
+        """`encode` of several clips, laid end to end and cut into pieces, of a frozen network.
 
         Args:
-            clips: Each (samples,).
+            clips: float32, each (samples,), 16 kHz.
 
         Returns:
             For each clip (1, T, D).
@@ -232,15 +233,15 @@ class Emotion2vec(nn.Module):
         sizes = [most] * (starts[-1] // most)
         if rest := starts[-1] % most:
             sizes.append(min(most, rounded_up(rest, 4)) if self._rounds else rest)
-        x = self.project.weight.new_zeros(1, (sum(sizes) - 1) * hop + field, 1)
+        x = clips[0].new_zeros((sum(sizes) - 1) * hop + field)
         for clip, start in zip(clips, starts, strict=False):
             wave = normalize(clip[None])[0] if self.config.normalize else clip
-            x[0, start * hop : start * hop + clip.numel(), 0] = wave
+            x[start * hop : start * hop + clip.numel()] = wave
         conv = self.convs[0]
-        assert isinstance(conv, ConvLayer)
+        assert isinstance(conv, WaveformLayer)
         pieces = []
         for i, size in enumerate(sizes):
-            piece = x[:, i * most * hop :][:, : (size - 1) * hop + field]
+            piece = x[i * most * hop :][: (size - 1) * hop + field]
             pieces.append(self._encode_rest(conv.in_pieces(piece)))
         y = torch.cat(pieces, dim=1)
         lengths = (self.config.num_frames(clip.numel()) for clip in clips)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emotion.device import cpu_has_bf16
-from emotion.layers import Linear, PositionalConv, gelu, rounded_up
+from emotion.layers import Linear, PositionalConv, WaveformLayer, gelu, rounded_up
 from emotion.model import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
@@ -118,10 +118,38 @@ def test_convolution_in_pieces_equals_that_at_once(
     frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for layer in build().convs:
+        for parameter in layer.norm.parameters():
+            parameter.copy_(torch.randn_like(parameter))
         x = torch.randn(1, 57, layer.weight.shape[1])
         expected = layer(x)
+        layer.requires_grad_(False).freeze()
         monkeypatch.setattr("emotion.layers.CACHED_BYTES", frames * expected.shape[2] * 4)
-        torch.testing.assert_close(layer.in_pieces(x), expected)
+        torch.testing.assert_close(layer(x), expected)
+        if isinstance(layer, WaveformLayer):
+            torch.testing.assert_close(layer.in_pieces(x[0, :, 0]), expected)
+
+
+@torch.inference_mode()
+def test_the_first_layer_is_as_exact_folded_for_waves_that_its_kernels_hardly_hear() -> None:
+    layer = WaveformLayer(64, 10, 5)
+    layer.weight -= layer.weight.mean(dim=2, keepdim=True)  # a constant gives nothing
+    x = 0.01 * torch.randn(2000) + 1
+    exact = copy.deepcopy(layer).double()(x.double()[None, :, None])
+    error = (layer(x[None, :, None]) - exact).abs().max()
+    layer.freeze()
+    assert (layer.in_pieces(x) - exact).abs().max() < 4 * error
+
+
+@torch.inference_mode()
+def test_rows_that_would_share_a_place_in_the_cache_lie_apart() -> None:
+    for width, apart, gap in ((1024, True, 16), (1024, False, 0), (1000, True, 0)):
+        layer = Linear(24, width, apart=apart)
+        x = torch.randn(2, 5, 24)
+        expected = layer(x)
+        layer.requires_grad_(False).freeze()
+        found = layer(x)
+        torch.testing.assert_close(found, expected)
+        assert found.stride(1) == width + gap
 
 
 def test_gelu_leaves_its_input_to_gradients() -> None:
