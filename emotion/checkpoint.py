@@ -55,11 +55,13 @@ class Checkpoint:
         model: The network in evaluation mode, on the CPU; head and ALiBi scale are float32.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
         folder: Where it came from.
+        mapped: Whose memory the tensors share, if any.
     """
 
     model: Emotion2vec
     tokens: tuple[str | None, ...]
     folder: Path
+    mapped: Converted | None = None
 
 
 def load_checkpoint(
@@ -97,7 +99,7 @@ def load_checkpoint(
             state = converted.tensors() if converted else state
     check_state(model, state, folder)
     model.load_state_dict(state, assign=True)
-    return Checkpoint(model.eval(), tokens, folder)
+    return Checkpoint(model.eval(), tokens, folder, converted)
 
 
 def _read_source(model: Emotion2vec, folder: Path, precision: str) -> dict[str, Tensor]:

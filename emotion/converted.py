@@ -86,6 +86,16 @@ class Converted:
             found[plain] = tensor if plain == name else tensor.t()
         return found
 
+    def release(self, tensor: Tensor) -> None:
+        """Gives back the memory that only one of its tensors takes; who reads it reads the file."""
+        if not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        start = tensor.data_ptr() - np.frombuffer(self._map, np.uint8).ctypes.data
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        size = (start + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
+        if start >= 0 and size > 0 and first + size <= len(self._map):
+            self._map.madvise(mmap.MADV_DONTNEED, first, size)
+
 
 def ask_for(path: Path) -> None:
     """Asks the system to read a file from the disk; does nothing where that cannot be."""

@@ -88,6 +88,8 @@ class Engine:
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
         self._depth: int | None = None
+        self._mapped = checkpoint.mapped
+        self._passes = 0
         cuda = placement.device.type == "cuda"
         self._recorded: RecordedPasses | None = None
         if cuda:
@@ -217,8 +219,20 @@ class Engine:
 
     @torch.inference_mode()
     def _infer_packed(self, clips: list[Samples]) -> list[FrameOutput]:
+        if self._depth is None:
+            self._passes += 1
+            if self._passes == 2:  # whoever has one clip, or waits for the first, shall not wait
+                self._pack()
         parts = self._model.forward_packed([_tensor(clip) for clip in clips], self._depth)
         return [self._output(x, self._model.head(x.float())) for x in parts]
+
+    def _pack(self) -> None:
+        try:
+            for weights in self._model.pack():
+                if self._mapped is not None:
+                    self._mapped.release(weights)
+        except (RuntimeError, MemoryError) as e:  # the layers that are left do without
+            logger.warning("the layers are not packed, and slower: %s", e)
 
     @torch.inference_mode()
     def _infer_padded(self, clips: list[Samples]) -> list[FrameOutput]:

@@ -21,6 +21,10 @@ EPS = 1e-5
 # attention in float32, which reads a part of each row, then takes an eighth longer.
 SAME_PLACE_BYTES = 4096
 
+# Layers at least so wide are packed, for so many rows first of all: those of 10 s.
+PACKED_WIDTH = 512
+PACKED_ROWS = 512
+
 # Of a layer's output at a time, so that it stays in a CPU's cache from one step to the next.
 CACHED_BYTES = 3_300_000
 
@@ -142,6 +146,7 @@ class Linear(nn.Linear):
         self._apart = apart
         self._fused = False
         self._gap = 0
+        self._packed: tuple[Tensor, Tensor, Tensor] | None = None  # as `_mkl_linear` takes them
 
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
@@ -151,12 +156,36 @@ class Linear(nn.Linear):
             collides = len(weight) * weight.itemsize % SAME_PLACE_BYTES == 0
             self._gap = 16 if collides else 0
 
+    def pack(self) -> Tensor | None:
+        """Lays a frozen layer's weights out as MKL wants them, as each call else does anew.
+
+        Takes a while and as much memory as the weights, which are not needed any more.
+
+        Returns:
+            The weights as they were, or None where nothing is gained.
+        """
+        weight, bias = self.weight.detach(), self.bias.detach()
+        wanted = weight.is_cpu and weight.dtype == torch.float32
+        if self._packed or not wanted or min(weight.shape) < PACKED_WIDTH or not _packs():
+            return None
+        padded = F.pad(weight, (0, 0, 0, self._gap)) if self._gap else weight
+        packed = torch.ops.mkl._mkl_reorder_linear_weight(padded, PACKED_ROWS)
+        shape, bias = weight.new_empty(1).expand(padded.shape), F.pad(bias, (0, self._gap))
+        self._packed = packed, shape, bias
+        self.weight = nn.Parameter(shape[: len(weight)], requires_grad=False)
+        return weight
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
         if self._fused:
             # Torch's own way writes the bias to the result first and adds the product to that.
             fused = torch.ops.mkldnn._linear_pointwise
             return fused(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+        if self._packed is not None:
+            # What is packed for some number of rows serves any, says `_packs`.
+            rows, width = x.flatten(0, -2), len(self.weight)
+            y = torch.ops.mkl._mkl_linear(rows, *self._packed, len(rows))
+            return y[:, :width].view(*x.shape[:-1], width)  # type: ignore[no-any-return]
         if self._gap and not x.requires_grad:
             rows, width = x.flatten(0, -2), len(self.weight)
             y = x.new_empty(len(rows), width + self._gap)[:, :width]
@@ -320,6 +349,23 @@ def _fuses() -> bool:
     try:
         torch.ops.mkldnn._linear_pointwise(zeros, zeros, zeros[0], "none", [], "")
     except (RuntimeError, AttributeError):
+        return False
+    return True
+
+
+@cache
+def _packs() -> bool:
+    # MKL takes the number of rows to choose how threads share the work; that the packed weights
+    # serve others too is not in its reference, though others rely on it: so it is tried.
+    weight = torch.eye(PACKED_WIDTH).roll(1, 0)
+    try:
+        packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, PACKED_ROWS)
+        for rows in (1, 100, PACKED_ROWS, 3 * PACKED_ROWS - 1):
+            x = torch.arange(float(rows * PACKED_WIDTH)).view(rows, PACKED_WIDTH)
+            y = torch.ops.mkl._mkl_linear(x, packed, weight, None, rows)
+            if not torch.equal(y, x.roll(1, 1)):
+                return False
+    except (RuntimeError, AttributeError):  # torch was built without MKL
         return False
     return True
 

@@ -53,6 +53,28 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
 
 
+def test_memory_given_back_is_read_again_from_the_file(tmp_path: Path) -> None:
+    def mapped_kb() -> int:
+        found = re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert found is not None
+        return int(found[1])
+
+    (tmp_path / SOURCE).write_bytes(b"weights")
+    large = torch.arange(4_000_000.0)
+    write_converted(tmp_path, {"before": STATE["a"], "large": large, "z": STATE["scalar"]}, "fp32")
+    converted = open_converted(tmp_path, "fp32")
+    assert converted is not None
+    converted.read_ahead()
+    tensors, held = converted.tensors(), mapped_kb()
+    converted.release(tensors["large"])
+    assert held - mapped_kb() > 15_000
+    assert torch.equal(tensors["large"], large)
+    assert torch.equal(tensors["z"], STATE["scalar"])
+    other = large.clone()
+    converted.release(other)
+    assert torch.equal(other, large)
+
+
 def test_what_was_written_is_read(folder: Path) -> None:
     converted = open_converted(folder, "fp32")
     assert converted is not None

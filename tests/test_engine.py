@@ -18,7 +18,7 @@ from emotion.device import cpu_has_bf16, memory_text, place
 from emotion.engine import Engine
 from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
 from emotion.labels import LABELS
-from emotion.layers import Block
+from emotion.layers import Block, Linear
 from tests.conftest import tone
 
 
@@ -190,6 +190,39 @@ def test_padded_batches_equal_packed_ones(engine: Engine) -> None:
         for a, b in zip(packed, padded, strict=True):
             np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
             np.testing.assert_allclose(a.features, b.features, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
+def test_the_second_pass_packs_the_layers_and_changes_nothing(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotion.layers.PACKED_WIDTH", 1)
+    monkeypatch.setattr("emotion.layers.SAME_PLACE_BYTES", 4)
+    engine = Engine.load(tiny_checkpoint, device="cpu")
+    layers = [m for m in engine._model.modules() if isinstance(m, Linear)]
+    first = engine.infer(tone(1.0))
+    assert not any(layer._packed for layer in layers)
+    for _ in range(2):
+        again = engine.infer(tone(1.0))
+        assert all(layer._packed for layer in layers)
+        np.testing.assert_allclose(again.logits, first.logits, atol=1e-5)
+        np.testing.assert_allclose(again.features, first.features, atol=1e-5)
+    engine.close()
+
+
+def test_a_request_is_answered_even_if_the_layers_cannot_be_packed(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("not enough memory")
+
+    engine = Engine.load(tiny_checkpoint, device="cpu")
+    monkeypatch.setattr(engine._model, "pack", fail)
+    first = engine.infer(tone(1.0))
+    again = engine.infer(tone(1.0))
+    np.testing.assert_array_equal(again.logits, first.logits)
+    assert "not enough memory" in caplog.text
+    engine.close()
 
 
 def test_more_clips_at_once_than_may_wait(engine: Engine) -> None:

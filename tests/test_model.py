@@ -12,6 +12,8 @@ from emotion.layers import Linear, PositionalConv, WaveformLayer, gelu, rounded_
 from emotion.model import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
+needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
+
 
 def config(**changes: object) -> ModelConfig:
     values: dict[str, object] = {
@@ -150,6 +152,32 @@ def test_rows_that_would_share_a_place_in_the_cache_lie_apart() -> None:
         found = layer(x)
         torch.testing.assert_close(found, expected)
         assert found.stride(1) == width + gap
+
+
+@needs_mkl
+@torch.inference_mode()
+@pytest.mark.parametrize(("wide", "tall"), [(512, 512), (1024, 3072), (4096, 1024)])
+def test_packed_weights_serve_any_number_of_rows(wide: int, tall: int) -> None:
+    layer = Linear(wide, tall, apart=True).requires_grad_(False)
+    plain = copy.deepcopy(layer)
+    layer.freeze()
+    weights = layer.pack()
+    assert weights is not None and torch.equal(weights, plain.weight)
+    assert layer.weight.shape == plain.weight.shape
+    assert layer.weight.untyped_storage().nbytes() == 4  # nobody holds them any more
+    assert layer.pack() is None
+    for rows in (1, 2, 15, 160, 509, 512, 513, 1300):
+        x = torch.randn(1, rows, wide)
+        torch.testing.assert_close(layer(x), plain(x), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(layer(x[0]), plain(x[0]), atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_layers_that_gain_nothing_are_not_packed() -> None:
+    for layer in (Linear(512, 511), Linear(511, 512), Linear(512, 512).to(torch.bfloat16)):
+        layer.requires_grad_(False).freeze()
+        assert layer.pack() is None
+        assert layer.weight.untyped_storage().nbytes() > 4
 
 
 def test_gelu_leaves_its_input_to_gradients() -> None:
