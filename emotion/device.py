@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import resource
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,8 @@ DTYPES: dict[str, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+
+_SET_THP_DISABLE, _GET_THP_DISABLE = 41, 42  # of Linux's prctl
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,24 @@ def resident_bytes() -> int:
         return pages * resource.getpagesize()
     except OSError:
         return _peak_by_system()
+
+
+@contextlib.contextmanager
+def small_pages() -> Iterator[None]:
+    """Has the system give small pages to memory that is first written meanwhile, on Linux.
+
+    A large page is taken whole, though only its beginning may be written.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    before = prctl(_GET_THP_DISABLE, 0, 0, 0, 0) if prctl else -1
+    if prctl is None or before < 0:
+        yield
+        return
+    prctl(_SET_THP_DISABLE, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_SET_THP_DISABLE, before, 0, 0, 0)
 
 
 def _peak_by_system() -> int:

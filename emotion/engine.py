@@ -22,7 +22,7 @@ from emotion.checkpoint import Checkpoint, load_checkpoint, read_config, read_to
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.converted import Converted
 from emotion.cuda_graphs import Outputs, RecordedPasses
-from emotion.device import Placement, memory_text, place
+from emotion.device import Placement, memory_text, place, small_pages
 from emotion.errors import CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
 from emotion.model import Emotion2vec
@@ -228,9 +228,10 @@ class Engine:
 
     def _pack(self) -> None:
         try:
-            for weights in self._model.pack():
-                if self._mapped is not None:
-                    self._mapped.release(weights)
+            with small_pages():  # a packed layer is asked for twice the memory that it takes
+                for weights in self._model.pack():
+                    if self._mapped is not None:
+                        self._mapped.release(weights)
         except (RuntimeError, MemoryError) as e:  # the layers that are left do without
             logger.warning("the layers are not packed, and slower: %s", e)
 

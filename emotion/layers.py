@@ -101,6 +101,8 @@ class WaveformLayer(ConvLayer):
     def freeze(self) -> None:
         """Prepares what every call needs; afterwards the weights must not change."""
         super().freeze()
+        if not self.weight.is_cpu:  # where clips are padded, and no `in_pieces` is called
+            return
         weight = self.weight[:, 0].double()
         weight = weight - weight.mean(dim=0)  # (C_out, K)
         scale, bias = self.norm.weight.double()[:, None], self.norm.bias.double()

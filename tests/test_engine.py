@@ -14,7 +14,7 @@ import yaml
 
 from emotion.checkpoint import WEIGHTS, load_checkpoint
 from emotion.config import PROJECT_DIR
-from emotion.device import cpu_has_bf16, memory_text, place
+from emotion.device import cpu_has_bf16, memory_text, place, small_pages
 from emotion.engine import Engine
 from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
 from emotion.labels import LABELS
@@ -208,6 +208,22 @@ def test_the_second_pass_packs_the_layers_and_changes_nothing(
         np.testing.assert_allclose(again.logits, first.logits, atol=1e-5)
         np.testing.assert_allclose(again.features, first.features, atol=1e-5)
     engine.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's prctl")
+def test_small_pages_for_a_while() -> None:
+    def large() -> bool:
+        status = Path("/proc/self/status").read_text()
+        return "THP_enabled:\t1" in status
+
+    before = large()
+    with pytest.raises(ValueError, match="inside"), small_pages():
+        assert not large()
+        with small_pages():
+            assert not large()
+        assert not large()
+        raise ValueError("inside")
+    assert large() == before
 
 
 def test_a_request_is_answered_even_if_the_layers_cannot_be_packed(
