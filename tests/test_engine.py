@@ -217,11 +217,13 @@ def test_small_pages_for_a_while() -> None:
         return "THP_enabled:\t1" in status
 
     before = large()
-    with pytest.raises(ValueError, match="inside"), small_pages():
+    with small_pages():
         assert not large()
         with small_pages():
             assert not large()
         assert not large()
+    assert large() == before
+    with pytest.raises(ValueError, match="inside"), small_pages():
         raise ValueError("inside")
     assert large() == before
 
