@@ -94,7 +94,8 @@ class Converted:
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
         size = (start + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
         if start >= 0 and size > 0 and first + size <= len(self._map):
-            self._map.madvise(mmap.MADV_DONTNEED, first, size)
+            with contextlib.suppress(OSError):  # locked in memory, say
+                self._map.madvise(mmap.MADV_DONTNEED, first, size)
 
 
 def ask_for(path: Path) -> None:
