@@ -134,15 +134,14 @@ def small_pages() -> Iterator[None]:
     A large page is taken whole, though only its beginning may be written.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    before = prctl(_GET_THP_DISABLE, 0, 0, 0, 0) if prctl else -1
-    if prctl is None or before < 0:
+    if prctl is None or prctl(_GET_THP_DISABLE, 0, 0, 0, 0) != 0:  # unknown, or so already
         yield
         return
     prctl(_SET_THP_DISABLE, 1, 0, 0, 0)
     try:
         yield
     finally:
-        prctl(_SET_THP_DISABLE, before, 0, 0, 0)
+        prctl(_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 def _peak_by_system() -> int:

@@ -18,7 +18,7 @@ from emotion.device import cpu_has_bf16
 EPS = 1e-5
 
 # Rows that lie so many bytes apart share a place in a CPU's first cache, which has few for each:
-# attention in float32, which reads a part of each row, then takes an eighth longer.
+# attention in float32, which reads a part of each row, then takes a sixth longer.
 SAME_PLACE_BYTES = 4096
 
 # Layers at least so wide are packed, for so many rows first of all: those of 10 s.
