@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -183,11 +184,17 @@ class Engine:
                 raise CancelledError()
         return future.result()
 
-    def infer_many(self, clips: Sequence[Samples]) -> list[FrameOutput]:
-        """`infer` for many clips, in their order; they may share batches.
+    def infer_many(self, clips: Sequence[Samples]) -> Iterator[tuple[int, FrameOutput]]:
+        """`infer` for many clips, which may share batches.
+
+        Whoever leaves the loop withdraws what still waits.
 
         Args:
             clips: Each float32, (samples,), 16 kHz.
+
+        Yields:
+            Each clip's place in ``clips`` and its output, which the engine then forgets: not in
+            the order of ``clips``, but as soon as they are there.
 
         Raises:
             ModelError: The network gave values that are not finite.
@@ -195,12 +202,15 @@ class Engine:
         """
         # Alike lengths side by side, so that a padded batch holds little padding.
         order = sorted(range(len(clips)), key=lambda i: clips[i].size)
-        outputs: dict[int, FrameOutput] = {}
         for first in range(0, len(order), _AT_ONCE):
             part = order[first : first + _AT_ONCE]
-            futures = self._batcher.submit_all([clips[i] for i in part])
-            outputs.update(zip(part, (future.result() for future in futures), strict=True))
-        return [outputs[i] for i in range(len(clips))]
+            futures = deque(self._batcher.submit_all([clips[i] for i in part]))
+            try:
+                for i in part:
+                    yield i, futures.popleft().result()
+            finally:
+                for future in futures:
+                    future.cancel()
 
     def close(self) -> None:
         """Ends the worker; the engine cannot be used afterwards."""

@@ -290,21 +290,24 @@ class Block(nn.Module):
             The shape of ``x``.
         """
         drop = self.dropout if self.training else 0.0
-        qkv = self.qkv(x)
-        if isinstance(bias, Tensor):
-            y = self._attend(qkv, bias, drop)
-        else:
-            first = end = bias[0][0].shape[2] - bias[0][1]
-            heard = []
-            for part, own in bias:
-                end += own
-                rows = self._attend(qkv[:, end - part.shape[2] : end], part, drop)
-                heard.append(rows[:, -own:])
-            width = x.shape[2]
-            y = torch.cat([qkv[:, :first, :width], *heard, qkv[:, end:, :width]], dim=1)
-        x = self.norm1(F.dropout(self.out(y), drop).add_(x))
+        x = self.norm1(F.dropout(self.out(self._heard(self.qkv(x), bias, drop)), drop).add_(x))
         y = self.fc2(gelu(self.fc1(x)))
         return self.norm2(F.dropout(y, drop).add_(x))  # type: ignore[no-any-return]
+
+    def _heard(
+        self, qkv: Tensor, bias: Tensor | Sequence[tuple[Tensor, int]], drop: float
+    ) -> Tensor:
+        # What each row hears from those of its clip: (B, N, 3 D) to (B, N, D)
+        if isinstance(bias, Tensor):
+            return self._attend(qkv, bias, drop)
+        first = end = bias[0][0].shape[2] - bias[0][1]
+        heard = []
+        for part, own in bias:
+            end += own
+            rows = self._attend(qkv[:, end - part.shape[2] : end], part, drop)
+            heard.append(rows[:, -own:])
+        width = qkv.shape[2] // 3
+        return torch.cat([qkv[:, :first, :width], *heard, qkv[:, end:, :width]], dim=1)
 
     def _attend(self, qkv: Tensor, bias: Tensor, drop: float) -> Tensor:
         batch, length, width = qkv.shape

@@ -239,10 +239,12 @@ class Emotion2vec(nn.Module):
         starts = [0]  # in frames; the last ones of a clip would hear the next, and are left out
         for clip in clips:
             starts.append(starts[-1] + -(-clip.numel() // hop))
-        most = self.config.piece_frames
-        sizes = [most] * (starts[-1] // most)
-        if rest := starts[-1] % most:
-            sizes.append(min(most, rounded_up(rest, 4)) if self._rounds else rest)
+        most, frames = self.config.piece_frames, starts[-1]
+        if self._rounds:
+            frames = rounded_up(frames, 4 if frames < most else 8)
+        sizes = [most] * (frames // most)
+        if rest := frames % most:
+            sizes.append(rest)
         x = clips[0].new_zeros((sum(sizes) - 1) * hop + field)
         for clip, start in zip(clips, starts, strict=False):
             wave = normalize(clip[None])[0] if self.config.normalize else clip

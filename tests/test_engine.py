@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -245,10 +246,43 @@ def test_a_request_is_answered_even_if_the_layers_cannot_be_packed(
 
 def test_more_clips_at_once_than_may_wait(engine: Engine) -> None:
     clips = [tone(0.05 + 0.001 * (i % 7), i) for i in range(300)]
-    outputs = engine.infer_many(clips)
+    outputs = dict(engine.infer_many(clips))
     assert len(outputs) == 300
     for i in (0, 127, 128, 299):
         np.testing.assert_allclose(outputs[i].logits, engine.infer(clips[i]).logits, atol=1e-4)
+
+
+def test_of_many_clips_it_keeps_what_nobody_fetched_yet(engine: Engine) -> None:
+    seen: list[weakref.ref[Any]] = []
+    for _, output in engine.infer_many([tone(10.0)] * 20):  # two to a batch
+        seen.append(weakref.ref(output.features))
+        del output
+        assert sum(features() is not None for features in seen) <= 4
+    assert len(seen) == 20
+
+
+def test_many_clips_that_nobody_waits_for_are_dropped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, left = threading.Event(), threading.Event()
+    sizes: list[int] = []
+    whole = engine._model.forward_packed
+
+    def forward(clips: list[torch.Tensor], depth: int | None) -> list[torch.Tensor]:
+        if sizes:
+            begun.set()
+            assert left.wait(30)
+        sizes.append(len(clips))
+        return whole(clips, depth)
+
+    monkeypatch.setattr(engine._model, "forward_packed", forward)
+    many = engine.infer_many([tone(10.0)] * 20)
+    next(many)
+    assert begun.wait(30)
+    many.close()
+    left.set()
+    engine.infer(tone(1.0))
+    assert sizes == [2, 2, 1]
 
 
 def test_a_closed_engine_refuses(tiny_checkpoint: Path) -> None:
@@ -269,8 +303,8 @@ def test_bf16_stays_close(engine: Engine, tiny_checkpoint: Path) -> None:
 def test_in_bf16_clips_together_are_as_alone(tiny_checkpoint: Path) -> None:
     half = Engine.load(tiny_checkpoint, device="cpu", precision="bf16")
     clips = [tone(seconds, i) for i, seconds in enumerate((0.03, 0.5, 2.7, 1.33, 6.0))]
-    for together, clip in zip(half.infer_many(clips), clips, strict=True):
-        alone = half.infer(clip)
+    for i, together in half.infer_many(clips):
+        alone = half.infer(clips[i])
         assert together.features.shape == alone.features.shape
         distance = np.linalg.norm(together.features - alone.features)
         assert distance < 0.01 * np.linalg.norm(alone.features)

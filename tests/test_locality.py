@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ class Loud:
         logits[:, ANGRY] = 10 * np.abs(rows).mean(1)
         return FrameOutput(np.zeros((frames, 4), np.float32), logits)
 
-    def infer_many(self, clips: list[np.ndarray]) -> list[FrameOutput]:
-        return [self.infer(clip) for clip in clips]
+    def infer_many(self, clips: list[np.ndarray]) -> Iterator[tuple[int, FrameOutput]]:
+        for i in reversed(range(len(clips))):
+            yield i, self.infer(clips[i])
 
 
 def clip(folder: Path, label: int, speaker: str, seconds: float, level: float) -> Clip:

@@ -239,13 +239,16 @@ def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.model.PIECE_VALUES", 16 * 64 * 50)
     model.freeze()
     expected = [model.forward_packed([sound])[0] for sound in clips]
+    pieces: list[int] = []
     rows: list[int] = []
+    model.project.register_forward_hook(lambda _, x, y: pieces.append(y.shape[1]))
     model.blocks[0].fc1.register_forward_hook(lambda _, x, y: rows.append(y.shape[1]))
     model._rounds = True
     for sounds in (clips, clips[:1]):
         for one, alone in zip(model.forward_packed(sounds), expected, strict=False):
             torch.testing.assert_close(one, alone)
     assert rows == [224, 32]
+    assert pieces == [50, 50, 50, 50, 8, 16]
 
 
 @torch.inference_mode()

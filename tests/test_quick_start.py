@@ -92,7 +92,7 @@ def test_own_process_recognises_without_the_rest(device: str, tmp_path: Path) ->
         f"    engine = Engine.load(Path({str(MINI)!r}), device={device!r}, precision=precision)\n"
         "    for samples in (engine.minimum_samples, 16000, 16000, 16000):\n"
         "        engine.infer(np.ones(samples, np.float32))\n"
-        "    engine.infer_many([np.ones(8000, np.float32)] * 3)\n"
+        "    list(engine.infer_many([np.ones(8000, np.float32)] * 3))\n"
     )
     done = run(tmp_path, code + _LACKS)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from emotion.config import SAMPLE_RATE_HZ, EngineConfig, Precision
 from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
+
+if TYPE_CHECKING:
+    from emotion.engine import FrameOutput
 
 Samples = NDArray[np.float32]
 
@@ -41,8 +44,8 @@ class Backend(Protocol):
     def infer(self, samples: Samples) -> Answer:
         """One clip: float32, (samples,), 16 kHz."""
 
-    def infer_many(self, clips: list[Samples]) -> None:
-        """Many clips at once, as this engine does it best."""
+    def infer_many(self, clips: list[Samples]) -> list[Answer]:
+        """Many clips at once, as this engine does it best; in their order."""
 
 
 def open_backend(engine: str, model: Path, device: str, precision: Precision) -> Backend:
@@ -82,15 +85,20 @@ class _Emotion:
         self.precision = self._engine.placement.precision
 
     def infer(self, samples: Samples) -> Answer:
+        return self._answer(self._engine.infer(samples))
+
+    def infer_many(self, clips: list[Samples]) -> list[Answer]:
+        # Frame features are let go of as soon as they are pooled.
+        answers = {i: self._answer(output) for i, output in self._engine.infer_many(clips)}
+        return [answers[i] for i in range(len(clips))]
+
+    @staticmethod
+    def _answer(output: FrameOutput) -> Answer:
         from emotion.recognizer import softmax
 
-        output = self._engine.infer(samples)
         scores = softmax(output.logits.mean(0, dtype=np.float64))
         embedding = output.features.mean(0, dtype=np.float64)
         return Answer(dict(zip(LABELS, scores.tolist(), strict=True)), embedding.tolist())
-
-    def infer_many(self, clips: list[Samples]) -> None:
-        self._engine.infer_many(clips)
 
 
 class _Funasr:
@@ -110,13 +118,18 @@ class _Funasr:
         self.infer(_WARM_UP)
 
     def infer(self, samples: Samples) -> Answer:
-        (answer,) = self._model.generate(samples, granularity="utterance", extract_embedding=True)
-        pairs = zip(answer["labels"], answer["scores"], strict=True)
-        scores = {parse_token(label) or label: float(score) for label, score in pairs}
-        return Answer(scores, [float(value) for value in answer["feats"]])
+        return self._answers(samples)[0]
 
-    def infer_many(self, clips: list[Samples]) -> None:
-        self._model.generate(clips, granularity="utterance", extract_embedding=True)
+    def infer_many(self, clips: list[Samples]) -> list[Answer]:
+        return self._answers(clips)
+
+    def _answers(self, sounds: Samples | list[Samples]) -> list[Answer]:
+        answers = []
+        for found in self._model.generate(sounds, granularity="utterance", extract_embedding=True):
+            pairs = zip(found["labels"], found["scores"], strict=True)
+            scores = {parse_token(label) or label: float(score) for label, score in pairs}
+            answers.append(Answer(scores, [float(value) for value in found["feats"]]))
+        return answers
 
 
 class _HuggingFace:
@@ -129,9 +142,12 @@ class _HuggingFace:
         self.infer(_WARM_UP)
 
     def infer(self, samples: Samples) -> Answer:
-        answers = self._pipe({"raw": samples, "sampling_rate": SAMPLE_RATE_HZ}, top_k=None)
-        return Answer({str(a["label"]): float(a["score"]) for a in answers}, [])
+        return _scores_of(self._pipe({"raw": samples, "sampling_rate": SAMPLE_RATE_HZ}, top_k=None))
 
-    def infer_many(self, clips: list[Samples]) -> None:
+    def infer_many(self, clips: list[Samples]) -> list[Answer]:
         rows = [{"raw": clip, "sampling_rate": SAMPLE_RATE_HZ} for clip in clips]
-        self._pipe(rows, batch_size=8)
+        return [_scores_of(found) for found in self._pipe(rows, top_k=None, batch_size=8)]
+
+
+def _scores_of(found: list[dict[str, Any]]) -> Answer:
+    return Answer({str(label["label"]): float(label["score"]) for label in found}, [])

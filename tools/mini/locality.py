@@ -90,8 +90,8 @@ def from_windows(engine: Engine, samples: Samples, silence: bool = False) -> flo
     """The change point in seconds, from windows of 1 s, every 0.1 s; otherwise as `from_frames`."""
     width, hop = int(WINDOW_S * RATE_HZ), int(STEP_S * RATE_HZ)
     starts = range(0, samples.size - width + 1, hop)
-    outputs = engine.infer_many([samples[start : start + width] for start in starts])
-    values = _evidence(np.stack([output.logits.mean(0) for output in outputs]))
+    outputs = dict(engine.infer_many([samples[start : start + width] for start in starts]))
+    values = _evidence(np.stack([outputs[i].logits.mean(0) for i in range(len(outputs))]))
     split = _split(values, speech(samples, STEP_S, WINDOW_S), silence)
     return split * STEP_S + (WINDOW_S - STEP_S) / 2
 
