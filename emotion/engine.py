@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import math
 import threading
@@ -23,7 +24,7 @@ from emotion.checkpoint import Checkpoint, load_checkpoint, read_config, read_to
 from emotion.config import SAMPLE_RATE_HZ, Precision
 from emotion.converted import Converted
 from emotion.cuda_graphs import Outputs, RecordedPasses
-from emotion.device import Placement, memory_text, place, small_pages
+from emotion.device import Placement, memory_text, place
 from emotion.errors import CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
 from emotion.model import Emotion2vec
@@ -62,7 +63,7 @@ class Engine:
     """A network on its device; safe to call from several threads.
 
     Args:
-        checkpoint: Loaded in the placement's precision.
+        checkpoint: Loaded in the placement's precision; nobody else may use it afterwards.
         placement: Device and number format.
 
     Raises:
@@ -89,9 +90,9 @@ class Engine:
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
         self._depth: int | None = None
-        self._mapped = checkpoint.mapped
-        self._passes = 0
         cuda = placement.device.type == "cuda"
+        self._mapped = None if cuda else checkpoint.mapped  # until the second pass
+        self._passes = 0
         self._recorded: RecordedPasses | None = None
         if cuda:
             work = partial(run_pass, self._model)
@@ -175,14 +176,14 @@ class Engine:
         Raises:
             ModelError: The network gave values that are not finite.
             BusyError: Too many requests wait.
-            CancelledError: ``cancelled`` said so.
+            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
         """
         future = self._batcher.submit(samples)
         while not future.done():
             wait([future], _BEAT_S)
-            if cancelled() and future.cancel():
-                raise CancelledError()
-        return future.result()
+            if cancelled():
+                future.cancel()
+        return _result(future)
 
     def infer_many(self, clips: Sequence[Samples]) -> Iterator[tuple[int, FrameOutput]]:
         """`infer` for many clips, which may share batches.
@@ -198,7 +199,8 @@ class Engine:
 
         Raises:
             ModelError: The network gave values that are not finite.
-            BusyError: Too many requests wait.
+            BusyError: Too many requests wait; told when the first output of 128 is asked for.
+            CancelledError: The engine was closed meanwhile.
         """
         # Alike lengths side by side, so that a padded batch holds little padding.
         order = sorted(range(len(clips)), key=lambda i: clips[i].size)
@@ -207,7 +209,7 @@ class Engine:
             futures = deque(self._batcher.submit_all([clips[i] for i in part]))
             try:
                 for i in part:
-                    yield i, futures.popleft().result()
+                    yield i, _result(futures.popleft())
             finally:
                 for future in futures:
                     future.cancel()
@@ -238,12 +240,12 @@ class Engine:
 
     def _pack(self) -> None:
         try:
-            with small_pages():  # a packed layer is asked for twice the memory that it takes
-                for weights in self._model.pack():
-                    if self._mapped is not None:
-                        self._mapped.release(weights)
+            for weights in self._model.pack():
+                if self._mapped is not None:
+                    self._mapped.release(weights)
         except (RuntimeError, MemoryError) as e:  # the layers that are left do without
             logger.warning("the layers are not packed, and slower: %s", e)
+        self._mapped = None
 
     @torch.inference_mode()
     def _infer_padded(self, clips: list[Samples]) -> list[FrameOutput]:
@@ -322,6 +324,13 @@ def _called(
     # as zero in this thread, the worker, and in those that it starts for its passes.
     torch.set_flush_denormal(True)
     return method(clips)
+
+
+def _result(future: Future[FrameOutput]) -> FrameOutput:
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise CancelledError() from None
 
 
 def _in_thread(work: Callable[[], Engine]) -> Engine:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.device import cpu_has_bf16
+from emotion.device import cpu_has_bf16, keep_small_pages, small_pages
 
 EPS = 1e-5
 
@@ -161,7 +161,8 @@ class Linear(nn.Linear):
     def pack(self) -> Tensor | None:
         """Lays a frozen layer's weights out as MKL wants them, as each call else does anew.
 
-        Takes a while and as much memory as the weights, which are not needed any more.
+        Takes a while and as much memory as the weights. Afterwards ``weight`` has its shape, but
+        no numbers.
 
         Returns:
             The weights as they were, or None where nothing is gained.
@@ -171,9 +172,12 @@ class Linear(nn.Linear):
         if self._packed or not wanted or min(weight.shape) < PACKED_WIDTH or not _packs():
             return None
         padded = F.pad(weight, (0, 0, 0, self._gap)) if self._gap else weight
-        packed = torch.ops.mkl._mkl_reorder_linear_weight(padded, PACKED_ROWS)
-        shape, bias = weight.new_empty(1).expand(padded.shape), F.pad(bias, (0, self._gap))
-        self._packed = packed, shape, bias
+        with small_pages():  # two to three times the memory that is written is asked for
+            packed = torch.ops.mkl._mkl_reorder_linear_weight(padded, PACKED_ROWS)
+        place = torch.ops.mkldnn
+        keep_small_pages(place.data_ptr(packed), place._nbytes(packed))
+        shape = weight.new_full((1,), torch.nan).expand(padded.shape)
+        self._packed = packed, shape, F.pad(bias, (0, self._gap))
         self.weight = nn.Parameter(shape[: len(weight)], requires_grad=False)
         return weight
 
@@ -362,11 +366,11 @@ def _fuses() -> bool:
 def _packs() -> bool:
     # MKL takes the number of rows to choose how threads share the work; that the packed weights
     # serve others too is not in its reference, though others rely on it: so it is tried.
-    weight = torch.eye(PACKED_WIDTH).roll(1, 0)
+    weight = torch.eye(PACKED_ROWS).roll(1, 0)
     try:
         packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, PACKED_ROWS)
         for rows in (1, 100, PACKED_ROWS, 3 * PACKED_ROWS - 1):
-            x = torch.arange(float(rows * PACKED_WIDTH)).view(rows, PACKED_WIDTH)
+            x = torch.arange(float(rows * PACKED_ROWS)).view(rows, PACKED_ROWS)
             y = torch.ops.mkl._mkl_linear(x, packed, weight, None, rows)
             if not torch.equal(y, x.roll(1, 1)):
                 return False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from emotion import layers
 from emotion.checkpoint import WEIGHTS, load_checkpoint
 from emotion.config import PROJECT_DIR
 from emotion.device import cpu_has_bf16, memory_text, place, small_pages
@@ -200,15 +202,39 @@ def test_the_second_pass_packs_the_layers_and_changes_nothing(
     monkeypatch.setattr("emotion.layers.PACKED_WIDTH", 1)
     monkeypatch.setattr("emotion.layers.SAME_PLACE_BYTES", 4)
     engine = Engine.load(tiny_checkpoint, device="cpu")
-    layers = [m for m in engine._model.modules() if isinstance(m, Linear)]
+    linear = [m for m in engine._model.modules() if isinstance(m, Linear)]
     first = engine.infer(tone(1.0))
-    assert not any(layer._packed for layer in layers)
+    assert not any(layer._packed for layer in linear)
+    assert engine._mapped is not None
+    weights, released = [layer.weight.data_ptr() for layer in linear], []
+    monkeypatch.setattr(engine._mapped, "release", lambda w: released.append(w.data_ptr()))
     for _ in range(2):
         again = engine.infer(tone(1.0))
-        assert all(layer._packed for layer in layers)
+        assert all(layer._packed for layer in linear)
+        assert sorted(released) == sorted(weights)
         np.testing.assert_allclose(again.logits, first.logits, atol=1e-5)
         np.testing.assert_allclose(again.features, first.features, atol=1e-5)
     engine.close()
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
+def test_layers_are_packed_only_where_any_number_of_rows_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packs = layers._packs.__wrapped__
+    assert packs()
+    right = torch.ops.mkl._mkl_linear
+
+    def other_rows(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        y = right(x, *rest)
+        return y if len(x) == layers.PACKED_ROWS else y + 1
+
+    monkeypatch.setattr(torch.ops.mkl, "_mkl_linear", other_rows)
+    assert not packs()
+    monkeypatch.setattr(layers, "_packs", packs)
+    layer = Linear(layers.PACKED_WIDTH, layers.PACKED_WIDTH).requires_grad_(False)
+    layer.freeze()
+    assert layer.pack() is None and layer.weight.isfinite().all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's prctl")
@@ -227,6 +253,22 @@ def test_small_pages_for_a_while() -> None:
     with pytest.raises(ValueError, match="inside"), small_pages():
         raise ValueError("inside")
     assert large() == before
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="only small")
+def test_packed_layers_stay_in_small_pages() -> None:
+    layer = Linear(1024, 1024).requires_grad_(False)
+    layer.freeze()
+    if layer.pack() is None:
+        pytest.skip("no MKL")
+    assert layer._packed is not None and layer.weight.isnan().all()
+    place = torch.ops.mkldnn.data_ptr(layer._packed[0]) + 2**20
+    for area in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
+        first, end = (int(text, 16) for text in area.split()[0].split("-"))
+        if first <= place < end:
+            assert re.search(r"^VmFlags:.* nh\b", area, re.MULTILINE)
+            return
+    pytest.fail("the packed layer is nowhere")
 
 
 def test_a_request_is_answered_even_if_the_layers_cannot_be_packed(
@@ -252,7 +294,7 @@ def test_more_clips_at_once_than_may_wait(engine: Engine) -> None:
         np.testing.assert_allclose(outputs[i].logits, engine.infer(clips[i]).logits, atol=1e-4)
 
 
-def test_of_many_clips_it_keeps_what_nobody_fetched_yet(engine: Engine) -> None:
+def test_of_many_clips_it_forgets_what_was_fetched(engine: Engine) -> None:
     seen: list[weakref.ref[Any]] = []
     for _, output in engine.infer_many([tone(10.0)] * 20):  # two to a batch
         seen.append(weakref.ref(output.features))
@@ -285,6 +327,26 @@ def test_many_clips_that_nobody_waits_for_are_dropped(
     assert sizes == [2, 2, 1]
 
 
+def test_closing_withdraws_what_waits(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Engine.load(tiny_checkpoint, device="cpu")
+    closed = threading.Event()
+    whole = other._model.forward_packed
+
+    def forward(clips: list[torch.Tensor], depth: int | None) -> list[torch.Tensor]:
+        other._batcher.close(wait=False)
+        closed.set()
+        return whole(clips, depth)
+
+    monkeypatch.setattr(other._model, "forward_packed", forward)
+    many = other.infer_many([tone(10.0)] * 3)  # two to a batch
+    assert [next(many)[0] for _ in range(2)] == [0, 1]
+    assert closed.is_set()
+    with pytest.raises(CancelledError):
+        next(many)
+
+
 def test_a_closed_engine_refuses(tiny_checkpoint: Path) -> None:
     other = Engine.load(tiny_checkpoint, device="cpu")
     other.close()
@@ -303,10 +365,12 @@ def test_bf16_stays_close(engine: Engine, tiny_checkpoint: Path) -> None:
 def test_in_bf16_clips_together_are_as_alone(tiny_checkpoint: Path) -> None:
     half = Engine.load(tiny_checkpoint, device="cpu", precision="bf16")
     clips = [tone(seconds, i) for i, seconds in enumerate((0.03, 0.5, 2.7, 1.33, 6.0))]
-    for i, together in half.infer_many(clips):
-        alone = half.infer(clips[i])
-        assert together.features.shape == alone.features.shape
-        distance = np.linalg.norm(together.features - alone.features)
+    together = dict(half.infer_many(clips))
+    assert sorted(together) == list(range(len(clips)))
+    for i, clip in enumerate(clips):
+        alone = half.infer(clip)
+        assert together[i].features.shape == alone.features.shape
+        distance = np.linalg.norm(together[i].features - alone.features)
         assert distance < 0.01 * np.linalg.norm(alone.features)
 
 

@@ -45,9 +45,11 @@ def test_replays_and_batches_equal_single_passes(precision: Precision, apart: fl
     for _ in range(2):
         replayed = [engine.infer(clip) for clip in clips]
     assert recordings(engine) >= 1
-    for i, together in engine.infer_many(clips):
-        expected = plain.infer(clips[i]).logits.mean(0)
-        for found in (replayed[i], together):
+    together = dict(engine.infer_many(clips))
+    assert sorted(together) == list(range(len(clips)))
+    for i, clip in enumerate(clips):
+        expected = plain.infer(clip).logits.mean(0)
+        for found in (replayed[i], together[i]):
             np.testing.assert_allclose(found.logits.mean(0), expected, atol=apart)
 
 

@@ -132,12 +132,16 @@ def test_convolution_in_pieces_equals_that_at_once(
 
 
 @torch.inference_mode()
-def test_the_first_layer_is_as_exact_folded_for_waves_that_its_kernels_hardly_hear() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_first_layer_is_about_as_exact_folded_for_waves_that_its_kernels_hardly_hear(
+    dtype: torch.dtype,
+) -> None:
     layer = WaveformLayer(64, 10, 5)
     layer.weight -= layer.weight.mean(dim=2, keepdim=True)  # a constant gives nothing
+    layer.to(dtype)
     x = 0.01 * torch.randn(2000) + 1
     exact = copy.deepcopy(layer).double()(x.double()[None, :, None])
-    error = (layer(x[None, :, None]) - exact).abs().max()
+    error = (layer(x[None, :, None].to(dtype)) - exact).abs().max()
     layer.freeze()
     assert (layer.in_pieces(x) - exact).abs().max() < 4 * error
 
