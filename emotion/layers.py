@@ -172,12 +172,8 @@ class Linear(nn.Linear):
         if self._packed or not wanted or min(weight.shape) < PACKED_WIDTH or not _packs():
             return None
         padded = F.pad(weight, (0, 0, 0, self._gap)) if self._gap else weight
-        with small_pages():  # two to three times the memory that is written is asked for
-            packed = torch.ops.mkl._mkl_reorder_linear_weight(padded, PACKED_ROWS)
-        place = torch.ops.mkldnn
-        keep_small_pages(place.data_ptr(packed), place._nbytes(packed))
         shape = weight.new_full((1,), torch.nan).expand(padded.shape)
-        self._packed = packed, shape, F.pad(bias, (0, self._gap))
+        self._packed = _pack_weight(padded), shape, F.pad(bias, (0, self._gap))
         self.weight = nn.Parameter(shape[: len(weight)], requires_grad=False)
         return weight
 
@@ -362,19 +358,27 @@ def _fuses() -> bool:
     return True
 
 
+def _pack_weight(weight: Tensor) -> Tensor:
+    with small_pages():  # MKL asks for 1.7 to 3.3 times the memory that it writes
+        packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, PACKED_ROWS)
+    memory = torch.ops.mkldnn
+    keep_small_pages(memory.data_ptr(packed), memory._nbytes(packed))
+    return packed  # type: ignore[no-any-return]
+
+
 @cache
 def _packs() -> bool:
     # MKL takes the number of rows to choose how threads share the work; that the packed weights
     # serve others too is not in its reference, though others rely on it: so it is tried.
     weight = torch.eye(PACKED_ROWS).roll(1, 0)
     try:
-        packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, PACKED_ROWS)
+        packed = _pack_weight(weight)
         for rows in (1, 100, PACKED_ROWS, 3 * PACKED_ROWS - 1):
             x = torch.arange(float(rows * PACKED_ROWS)).view(rows, PACKED_ROWS)
             y = torch.ops.mkl._mkl_linear(x, packed, weight, None, rows)
             if not torch.equal(y, x.roll(1, 1)):
                 return False
-    except (RuntimeError, AttributeError):  # torch was built without MKL
+    except (RuntimeError, AttributeError):  # torch was built without MKL or oneDNN
         return False
     return True
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -14,14 +13,13 @@ import pytest
 import torch
 import yaml
 
-from emotion import layers
 from emotion.checkpoint import WEIGHTS, load_checkpoint
 from emotion.config import PROJECT_DIR
-from emotion.device import cpu_has_bf16, memory_text, place, small_pages
+from emotion.device import cpu_has_bf16, place
 from emotion.engine import Engine
-from emotion.errors import BusyError, CancelledError, CheckpointError, DeviceError, ModelError
+from emotion.errors import BusyError, CancelledError, CheckpointError, ModelError
 from emotion.labels import LABELS
-from emotion.layers import Block, Linear
+from emotion.layers import Block
 from tests.conftest import tone
 
 
@@ -195,97 +193,6 @@ def test_padded_batches_equal_packed_ones(engine: Engine) -> None:
             np.testing.assert_allclose(a.features, b.features, atol=1e-4)
 
 
-@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
-def test_the_second_pass_packs_the_layers_and_changes_nothing(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("emotion.layers.PACKED_WIDTH", 1)
-    monkeypatch.setattr("emotion.layers.SAME_PLACE_BYTES", 4)
-    engine = Engine.load(tiny_checkpoint, device="cpu")
-    linear = [m for m in engine._model.modules() if isinstance(m, Linear)]
-    first = engine.infer(tone(1.0))
-    assert not any(layer._packed for layer in linear)
-    assert engine._mapped is not None
-    weights, released = [layer.weight.data_ptr() for layer in linear], []
-    monkeypatch.setattr(engine._mapped, "release", lambda w: released.append(w.data_ptr()))
-    for _ in range(2):
-        again = engine.infer(tone(1.0))
-        assert all(layer._packed for layer in linear)
-        assert sorted(released) == sorted(weights)
-        np.testing.assert_allclose(again.logits, first.logits, atol=1e-5)
-        np.testing.assert_allclose(again.features, first.features, atol=1e-5)
-    engine.close()
-
-
-@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
-def test_layers_are_packed_only_where_any_number_of_rows_will_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    packs = layers._packs.__wrapped__
-    assert packs()
-    right = torch.ops.mkl._mkl_linear
-
-    def other_rows(x: torch.Tensor, *rest: Any) -> torch.Tensor:
-        y = right(x, *rest)
-        return y if len(x) == layers.PACKED_ROWS else y + 1
-
-    monkeypatch.setattr(torch.ops.mkl, "_mkl_linear", other_rows)
-    assert not packs()
-    monkeypatch.setattr(layers, "_packs", packs)
-    layer = Linear(layers.PACKED_WIDTH, layers.PACKED_WIDTH).requires_grad_(False)
-    layer.freeze()
-    assert layer.pack() is None and layer.weight.isfinite().all()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's prctl")
-def test_small_pages_for_a_while() -> None:
-    def large() -> bool:
-        status = Path("/proc/self/status").read_text()
-        return "THP_enabled:\t1" in status
-
-    before = large()
-    with small_pages():
-        assert not large()
-        with small_pages():
-            assert not large()
-        assert not large()
-    assert large() == before
-    with pytest.raises(ValueError, match="inside"), small_pages():
-        raise ValueError("inside")
-    assert large() == before
-
-
-@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="only small")
-def test_packed_layers_stay_in_small_pages() -> None:
-    layer = Linear(1024, 1024).requires_grad_(False)
-    layer.freeze()
-    if layer.pack() is None:
-        pytest.skip("no MKL")
-    assert layer._packed is not None and layer.weight.isnan().all()
-    place = torch.ops.mkldnn.data_ptr(layer._packed[0]) + 2**20
-    for area in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
-        first, end = (int(text, 16) for text in area.split()[0].split("-"))
-        if first <= place < end:
-            assert re.search(r"^VmFlags:.* nh\b", area, re.MULTILINE)
-            return
-    pytest.fail("the packed layer is nowhere")
-
-
-def test_a_request_is_answered_even_if_the_layers_cannot_be_packed(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail() -> None:
-        raise RuntimeError("not enough memory")
-
-    engine = Engine.load(tiny_checkpoint, device="cpu")
-    monkeypatch.setattr(engine._model, "pack", fail)
-    first = engine.infer(tone(1.0))
-    again = engine.infer(tone(1.0))
-    np.testing.assert_array_equal(again.logits, first.logits)
-    assert "not enough memory" in caplog.text
-    engine.close()
-
-
 def test_more_clips_at_once_than_may_wait(engine: Engine) -> None:
     clips = [tone(0.05 + 0.001 * (i % 7), i) for i in range(300)]
     outputs = dict(engine.infer_many(clips))
@@ -398,46 +305,6 @@ def test_other_frame_rates_are_refused(tiny_checkpoint: Path, tmp_path: Path) ->
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(CheckpointError, match="must be 320"):
         Engine.load(folder, device="cpu")
-
-
-def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert place("cpu", "fp32").dtype is torch.float32
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
-    assert place("cpu", "auto").precision == "bf16"
-    assert place("cpu", "auto", narrow=True).precision == "fp32"
-    assert place("cpu", "bf16", narrow=True).precision == "bf16"
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: False)
-    chosen = place("cpu", "auto")
-    assert chosen.precision == "fp32" and "no native bf16" in chosen.reason
-    with pytest.raises(DeviceError, match="fp16 needs a CUDA device"):
-        place("cpu", "fp16")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert place("auto", "fp32").device.type == "cpu"
-    with pytest.raises(DeviceError, match="no CUDA device"):
-        place("cuda:0", "auto")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Card")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert place("auto", "auto").precision == "fp32"
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    assert str(place("cuda:1", "auto").device) == "cuda:1"
-    assert place("auto", "auto").precision == "bf16"
-    with pytest.raises(DeviceError, match="there are 2"):
-        place("cuda:2", "auto")
-
-
-def test_auto_keeps_a_small_network_in_float32(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
-    assert Engine.load(tiny_checkpoint, device="cpu").placement.precision == "fp32"
-
-
-def test_memory_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert memory_text(torch.device("cpu")).startswith("CPU, RAM: ")
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (11_600_000_000, 24_000_000_000))
-    assert memory_text(torch.device("cuda:0")) == "GPU: cuda:0, VRAM: 12.4/24GB"
 
 
 def test_loading_imports_no_compiler(tiny_checkpoint: Path) -> None:

@@ -1,0 +1,71 @@
+"""Where a network runs, in which number format, and in what pages of memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotion.device import memory_text, place, small_pages
+from emotion.engine import Engine
+from emotion.errors import DeviceError
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's prctl")
+def test_small_pages_for_a_while() -> None:
+    def large() -> bool:
+        status = Path("/proc/self/status").read_text()
+        return "THP_enabled:\t1" in status
+
+    before = large()
+    with small_pages():
+        assert not large()
+        with small_pages():
+            assert not large()
+        assert not large()
+    assert large() == before
+    with pytest.raises(ValueError, match="inside"), small_pages():
+        raise ValueError("inside")
+    assert large() == before
+
+
+def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place("cpu", "fp32").dtype is torch.float32
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    assert place("cpu", "auto").precision == "bf16"
+    assert place("cpu", "auto", narrow=True).precision == "fp32"
+    assert place("cpu", "bf16", narrow=True).precision == "bf16"
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: False)
+    chosen = place("cpu", "auto")
+    assert chosen.precision == "fp32" and "no native bf16" in chosen.reason
+    with pytest.raises(DeviceError, match="fp16 needs a CUDA device"):
+        place("cpu", "fp16")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert place("auto", "fp32").device.type == "cpu"
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        place("cuda:0", "auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Card")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert place("auto", "auto").precision == "fp32"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert str(place("cuda:1", "auto").device) == "cuda:1"
+    assert place("auto", "auto").precision == "bf16"
+    with pytest.raises(DeviceError, match="there are 2"):
+        place("cuda:2", "auto")
+
+
+def test_auto_keeps_a_small_network_in_float32(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    assert Engine.load(tiny_checkpoint, device="cpu").placement.precision == "fp32"
+
+
+def test_memory_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory_text(torch.device("cpu")).startswith("CPU, RAM: ")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (11_600_000_000, 24_000_000_000))
+    assert memory_text(torch.device("cuda:0")) == "GPU: cuda:0, VRAM: 12.4/24GB"
