@@ -1,16 +1,16 @@
-"""A folder in FunASR's layout to a ready network: strict, safe, and fast the second time.
+"""Loads a folder in FunASR's layout into a ready network.
 
-``model.pt`` is a pickle and is read with ``weights_only=True``; nothing in the folder is executed.
-Its first load in a precision writes ``model.safetensors`` or ``model.bf16.safetensors`` beside it,
-with this package's tensor names and without what inference does not need; later loads map that.
+Nothing in the folder is executed. What the network needs must be there with the right shape; what
+else ``model.pt`` holds is ignored. The first load in a precision caches the tensors under this
+package's names, later loads map that file (see `emotion.converted`).
 """
 
 from __future__ import annotations
 
 import ast
-import pickle
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ import torch
 import yaml
 from torch import Tensor
 
-from emotion.converted import SOURCE as WEIGHTS
-from emotion.converted import Converted, open_converted, write_converted
+from emotion.converted import open_converted, write_converted
 from emotion.device import DTYPES
 from emotion.errors import CheckpointError
 from emotion.labels import parse_token
 from emotion.model import Emotion2vec, ModelConfig
+from emotion.weights_file import check_finite, pick, read_weights
 
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is an eighth of the time
 _ENCODER = r"^modality_encoders\.AUDIO\."
@@ -41,10 +41,6 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"^proj\.(\w+)$", r"head.\1"),
 )
 _BLOCK_PARTS = {"attn.qkv": "qkv", "attn.proj": "out", "mlp.fc1": "fc1", "mlp.fc2": "fc2"}
-# Parts of pre-training that inference does not need.
-_UNUSED = re.compile(
-    r"^_ema\.|(^|\.)decoder\.|^(recon_proj|mask_emb)|^modality_encoders\.AUDIO\.recon"
-)
 
 
 @dataclass(frozen=True)
@@ -55,63 +51,40 @@ class Checkpoint:
         model: The network in evaluation mode, on the CPU; head and ALiBi scale are float32.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
         folder: Where it came from.
-        mapped: Whose memory the tensors share, if any.
     """
 
     model: Emotion2vec
     tokens: tuple[str | None, ...]
     folder: Path
-    mapped: Converted | None = None
 
 
-def load_checkpoint(
-    folder: Path,
-    precision: str = "fp32",
-    *,
-    converted: Converted | None = None,
-    convert: bool = True,
-) -> Checkpoint:
+def load_checkpoint(folder: Path, precision: str = "fp32", *, cache: bool = True) -> Checkpoint:
     """Loads a folder in FunASR's layout.
 
     Args:
-        folder: Holds ``config.yaml``, ``tokens.txt`` and ``model.pt``.
+        folder: Holds ``config.yaml``, ``tokens.txt`` and ``model.pt`` or ``model.safetensors``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        converted: One of the folder's, where one was opened already.
-        convert: Whether a first load may write a converted file.
+        cache: Whether a first load may write a file that makes later ones faster.
 
     Raises:
         CheckpointError: A file is missing or unreadable, the architecture is not one that the
-            network computes, or any tensor is missing, unexpected, mis-shaped or not finite.
+            network computes, or a tensor that it needs is missing, mis-shaped or not finite.
     """
     tokens = read_tokens(folder)
     config = read_config(folder, num_tokens=len(tokens))
     with torch.device("meta"):
         model = Emotion2vec(config)
-    if converted is None or converted.precision != precision:
-        converted = open_converted(folder, precision)
-    if converted is not None:
-        state = in_precision(converted.tensors(), precision)  # copies nothing, but for old files
-    else:
-        state = _read_source(model, folder, precision)
-        if convert:
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    state = open_converted(folder, precision)
+    if state is None or {name: tuple(tensor.shape) for name, tensor in state.items()} != shapes:
+        rename = partial(native_name, prenet_depth=config.prenet_depth)
+        state = in_precision(pick(read_weights(folder), shapes, rename), precision)
+        check_finite(state, folder, precision)
+        if cache:
             write_converted(folder, state, precision)
-            converted = open_converted(folder, precision)
-            state = converted.tensors() if converted else state
-    check_state(model, state, folder)
+            state = open_converted(folder, precision) or state
     model.load_state_dict(state, assign=True)
-    return Checkpoint(model.eval(), tokens, folder, converted)
-
-
-def _read_source(model: Emotion2vec, folder: Path, precision: str) -> dict[str, Tensor]:
-    whole = open_converted(folder, "fp32") if precision != "fp32" else None
-    if whole is not None:
-        state = whole.tensors()
-    else:
-        state = to_native(read_pickle(folder), model.config.prenet_depth)
-    check_state(model, state, folder)
-    state = in_precision(state, precision)
-    _check_finite(state, folder, precision)
-    return state
+    return Checkpoint(model.eval(), tokens, folder)
 
 
 def in_precision(state: dict[str, Tensor], precision: str) -> dict[str, Tensor]:
@@ -159,9 +132,8 @@ def read_config(folder: Path, *, num_tokens: int) -> ModelConfig:
     Raises:
         CheckpointError: No such file, not an emotion2vec, or a variant that is not computed here.
     """
+    conf = read_model_conf(folder)
     try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
-        conf = yaml.load(text, Loader=_SAFE_LOADER)["model_conf"]
         audio = conf["modalities"]["audio"]
         _refuse_variants(conf, audio)
         blocks = int(audio["prenet_depth"]) + int(conf["depth"])
@@ -183,10 +155,26 @@ def read_config(folder: Path, *, num_tokens: int) -> ModelConfig:
             normalize=bool(conf["normalize"]),
             num_tokens=num_tokens,
         )
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(folder=folder, reason=f"config.yaml: {e!r}") from e
+
+
+def read_model_conf(folder: Path) -> dict[str, Any]:
+    """The table ``model_conf`` of ``config.yaml``.
+
+    Raises:
+        CheckpointError: No such file, or no such table in it.
+    """
+    try:
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        conf = yaml.load(text, Loader=_SAFE_LOADER)["model_conf"]
     except OSError as e:
         raise CheckpointError(folder=folder, reason=f"config.yaml: {e.strerror}") from e
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as e:
         raise CheckpointError(folder=folder, reason=f"config.yaml: {e!r}") from e
+    if not isinstance(conf, dict):
+        raise CheckpointError(folder=folder, reason="config.yaml: model_conf is not a table")
+    return conf
 
 
 def _refuse_variants(conf: dict[str, Any], audio: dict[str, Any]) -> None:
@@ -237,43 +225,6 @@ def parse_feature_spec(text: str) -> tuple[tuple[int, int, int], ...]:
     return tuple(spec)
 
 
-def read_pickle(folder: Path) -> dict[str, Tensor]:
-    """The tensors of ``model.pt`` under FunASR's names, without prefixes and unused parts.
-
-    Raises:
-        CheckpointError: Missing, damaged, or holding more than tensors.
-    """
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(folder=folder, reason=f"{WEIGHTS}: no such file")
-    try:
-        data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise CheckpointError(folder=folder, reason=f"{WEIGHTS} is damaged: {reason}") from e
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            data = data[key]
-    if not isinstance(data, dict):
-        raise CheckpointError(folder=folder, reason=f"{WEIGHTS} holds no table of tensors")
-    state = {}
-    for name, tensor in data.items():
-        name = re.sub(r"^(module\.|d2v_model\.)+", "", str(name))
-        if isinstance(tensor, Tensor) and not _UNUSED.search(name):
-            state[name] = tensor
-    return state
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
-
-
-def to_native(state: dict[str, Tensor], prenet_depth: int) -> dict[str, Tensor]:
-    """Renames FunASR's tensors to this package's; names that are not known stay as they are."""
-    return {native_name(name, prenet_depth): tensor for name, tensor in state.items()}
-
-
 def native_name(name: str, prenet_depth: int) -> str:
     """This package's name of one of FunASR's tensors."""
     for pattern, replacement in _NAMES:
@@ -289,33 +240,3 @@ def native_name(name: str, prenet_depth: int) -> str:
         for theirs, ours in _BLOCK_PARTS.items():
             new = new.replace(f".{theirs}.", f".{ours}.")
     return new
-
-
-def check_state(model: Emotion2vec, state: dict[str, Tensor], folder: Path) -> None:
-    """Compares names and shapes, both ways.
-
-    Raises:
-        CheckpointError: Lists every tensor that is missing, unexpected or mis-shaped.
-    """
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    problems = [f"missing {name} {expected[name]}" for name in expected.keys() - found.keys()]
-    problems += [f"unexpected {name} {found[name]}" for name in found.keys() - expected.keys()]
-    problems += [
-        f"{name} is {found[name]}, but config.yaml and tokens.txt make it {expected[name]}"
-        for name in expected.keys() & found.keys()
-        if expected[name] != found[name]
-    ]
-    if problems:
-        count = len(problems)
-        reason = f"{count} tensor(s) do not fit: " + "; ".join(sorted(problems))
-        raise CheckpointError(folder=folder, reason=reason)
-
-
-def _check_finite(state: dict[str, Tensor], folder: Path, precision: str) -> None:
-    # Once, when a checkpoint is converted: a load runs only a part of the network.
-    broken = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
-    if broken:
-        what = f"{len(broken)} tensor(s) hold values that are not finite in {precision}"
-        reason = f"{what}: {', '.join(broken)}"
-        raise CheckpointError(folder=folder, reason=reason)

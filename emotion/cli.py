@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from emotion import __version__
-from emotion.config import SAMPLE_RATE_HZ, Config, Granularity, Hub, Precision, given
+from emotion.config import SAMPLE_RATE_HZ, Config, EngineName, Granularity, Hub, Precision, given
 from emotion.errors import (
     AddressError,
     AudioError,
@@ -104,6 +104,9 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("-v", "--verbose", action="store_true", help="log more")
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument("--model", metavar="NAME", help="auto, a name from `models`, or a folder")
+    model.add_argument(
+        "--engine", choices=get_args(EngineName), help="auto: native, or FunASR where only it loads"
+    )
     model.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
     model.add_argument("--precision", choices=get_args(Precision), help="number format")
     hub = argparse.ArgumentParser(add_help=False)
@@ -167,7 +170,7 @@ def _config(args: argparse.Namespace) -> Config:
         max_duration_s=option("max_duration"),
         max_upload_bytes=None if upload_mb is None else _bytes(upload_mb),
     )
-    names = ("model", "device", "precision", "hub", "offline", "models_dir")
+    names = ("model", "engine", "device", "precision", "hub", "offline", "models_dir")
     engine = given(**{name: option(name) for name in names})
     server = given(host=option("host"), port=option("port"), outputs_dir=option("output_dir"))
     return replace(

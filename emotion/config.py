@@ -16,6 +16,7 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 Granularity = Literal["utterance", "frame"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]
+EngineName = Literal["auto", "native", "funasr"]
 
 
 def _check(ok: bool, option: str, value: object, expected: str) -> None:
@@ -79,6 +80,8 @@ class EngineConfig:
 
     Attributes:
         model: ``auto``, a name of `emotion.registry`, or a folder in FunASR's layout.
+        engine: ``native`` is this package's network, ``funasr`` the reference implementation;
+            ``auto`` is native, and FunASR for checkpoints that only FunASR can load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: Number format of the network; ``auto`` is the fastest that is safe.
         hub: Where to download from; None tries ModelScope, then Hugging Face.
@@ -87,6 +90,7 @@ class EngineConfig:
     """
 
     model: str = "auto"
+    engine: EngineName = "auto"
     device: str = "auto"
     precision: Precision = "auto"
     hub: Hub | None = None
@@ -97,6 +101,8 @@ class EngineConfig:
         _check(bool(self.model), "model", self.model, "a model name or a folder")
         known = get_args(Precision)
         _check(self.precision in known, "precision", self.precision, f"one of {', '.join(known)}")
+        engines = get_args(EngineName)
+        _check(self.engine in engines, "engine", self.engine, f"one of {', '.join(engines)}")
         kind, _, index = self.device.partition(":")
         ok = self.device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
         _check(ok, "device", self.device, "auto, cpu, cuda or cuda:N")
@@ -134,9 +140,9 @@ class Config:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
         """Defaults, changed by ``EMOTION_*`` variables.
 
-        Reads ``EMOTION_MODEL``, ``EMOTION_DEVICE``, ``EMOTION_PRECISION``, ``EMOTION_HUB``,
-        ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``, ``EMOTION_OUTPUTS_DIR``,
-        ``EMOTION_HOST`` and ``EMOTION_PORT``.
+        Reads ``EMOTION_MODEL``, ``EMOTION_ENGINE``, ``EMOTION_DEVICE``, ``EMOTION_PRECISION``,
+        ``EMOTION_HUB``, ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``,
+        ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST`` and ``EMOTION_PORT``.
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -144,6 +150,7 @@ class Config:
         env = os.environ if environ is None else environ
         engine = given(
             model=env.get("EMOTION_MODEL"),
+            engine=env.get("EMOTION_ENGINE"),
             device=env.get("EMOTION_DEVICE"),
             precision=env.get("EMOTION_PRECISION"),
             hub=env.get("EMOTION_HUB"),

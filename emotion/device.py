@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import mmap
 import resource
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +17,6 @@ DTYPES: dict[str, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-
-_SET_THP_DISABLE, _GET_THP_DISABLE = 41, 42  # of Linux's prctl
-_SMALL_PAGES = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -128,39 +120,6 @@ def resident_bytes() -> int:
         return pages * resource.getpagesize()
     except OSError:
         return _peak_by_system()
-
-
-@contextlib.contextmanager
-def small_pages() -> Iterator[None]:
-    """Has Linux give small pages to memory that is first written meanwhile, by any thread.
-
-    A large page is taken whole, though only its beginning may be written. Programs that are started
-    meanwhile are given small pages as long as they run. One thread at a time is let in.
-    """
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    with _SMALL_PAGES:
-        if prctl is None or prctl(_GET_THP_DISABLE, 0, 0, 0, 0) != 0:  # unknown, or so already
-            yield
-            return
-        prctl(_SET_THP_DISABLE, 1, 0, 0, 0)
-        try:
-            yield
-        finally:
-            prctl(_SET_THP_DISABLE, 0, 0, 0, 0)
-
-
-def keep_small_pages(address: int, size: int) -> None:
-    """Has Linux not make large pages of small ones later on.
-
-    Args:
-        address: Of the first byte.
-        size: In bytes; pages that lie within as a whole are meant.
-    """
-    advice = getattr(mmap, "MADV_NOHUGEPAGE", None)
-    first, end = -(-address // mmap.PAGESIZE), (address + size) // mmap.PAGESIZE
-    if advice is not None and first < end:
-        place, length = first * mmap.PAGESIZE, (end - first) * mmap.PAGESIZE
-        ctypes.CDLL(None).madvise(ctypes.c_void_p(place), ctypes.c_size_t(length), advice)
 
 
 def _peak_by_system() -> int:

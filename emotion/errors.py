@@ -22,6 +22,7 @@ The tree::
     │   ├── ModelMissingError     known, but not here and not to be downloaded
     │   ├── DownloadError         the hub could not deliver it
     │   ├── CheckpointError       the folder's contents do not fit the network
+    │   ├── EngineFallbackError   FunASR answers, as the native engine refuses the folder
     │   ├── DeviceError           the device or precision asked for is not there
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
@@ -216,6 +217,13 @@ class CheckpointError(ModelError):
     code = "checkpoint_invalid"
     template = "{folder}: {reason}"
     hint = "Use a complete emotion2vec+ folder in FunASR's layout"
+
+
+class EngineFallbackError(ModelError):
+    """FunASR answers, because the native engine refuses the checkpoint."""
+
+    code = "engine_fallback"
+    template = "FunASR answers, because the native engine refuses this checkpoint ({reason})"
 
 
 class DeviceError(ModelError):

@@ -7,23 +7,14 @@ H heads, G groups, K taps of a kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.device import cpu_has_bf16, keep_small_pages, small_pages
+from emotion.device import cpu_has_bf16
 
 EPS = 1e-5
-
-# Rows that lie so many bytes apart share a place in a CPU's first cache, which has few for each:
-# attention in float32, which reads a part of each row, then takes a sixth longer.
-SAME_PLACE_BYTES = 4096
-
-# Layers at least so wide are packed, for so many rows first of all: those of 10 s.
-PACKED_WIDTH = 512
-PACKED_ROWS = 512
 
 # Of a layer's output at a time, so that it stays in a CPU's cache from one step to the next.
 CACHED_BYTES = 3_300_000
@@ -81,118 +72,6 @@ class ConvLayer(nn.Module):
         # The kernel in pieces of one stride, each a (taps * C_in, C_out) matrix.
         weight = self.weight.permute(2, 1, 0)  # (K, C_in, C_out)
         return [part.flatten(0, 1) for part in torch.split(weight, self.stride)]
-
-
-class WaveformLayer(ConvLayer):
-    """The first of them, over the waveform itself.
-
-    On a CPU its LayerNorm takes longer than its product. So what that does is folded in: with
-    kernels W less their mean over channels, x W has no mean, and its variance is that of x R,
-    where W = Q R and Q is orthogonal. The samples are divided by its root, and multiplied by W
-    scaled; a tap that hears 1 adds the bias.
-    """
-
-    def __init__(self, channels: int, kernel: int, stride: int) -> None:
-        super().__init__(1, channels, kernel, stride)
-        self._spread: Tensor | None = None  # R, transposed: (K, K)
-        self._folded: Tensor | None = None  # (K + 1, C_out)
-        self._kept: Tensor | None = None  # as memory that is new is slow to write
-
-    def freeze(self) -> None:
-        """Prepares what every call needs; afterwards the weights must not change."""
-        super().freeze()
-        if not self.weight.is_cpu:  # where clips are padded, and no `in_pieces` is called
-            return
-        weight = self.weight[:, 0].double()
-        weight = weight - weight.mean(dim=0)  # (C_out, K)
-        scale, bias = self.norm.weight.double()[:, None], self.norm.bias.double()
-        spread = torch.linalg.qr(weight)[1] / len(weight) ** 0.5
-        self._spread = spread.t().float().contiguous()
-        self._folded = torch.cat([(scale * weight).t(), bias[None]]).to(self.weight.dtype)
-
-    def in_pieces(self, x: Tensor) -> Tensor:
-        """The same as a frozen layer's `forward`, for one waveform and without gradients.
-
-        Args:
-            x: float32, (S,).
-
-        Returns:
-            (1, T, C), in the weights' format; overwritten by the next call.
-        """
-        assert self._spread is not None and self._folded is not None
-        (channels, _, kernel), dtype = self.weight.shape, self.weight.dtype
-        heard = x.unfold(0, kernel, self.stride)  # (T, K)
-        variance = (heard @ self._spread).square_().sum(dim=1, keepdim=True)
-        scaled = x.new_ones(len(heard), kernel + 1, dtype=dtype)
-        scaled[:, :kernel] = heard * variance.add_(self.norm.eps).rsqrt_()
-        if self._kept is None or len(self._kept) < len(heard):
-            self._kept = x.new_empty(len(heard), channels, dtype=dtype)
-        y = self._kept[: len(heard)]
-        size = cached_rows(y[None])
-        for rows, part in zip(torch.split(scaled, size), torch.split(y, size), strict=True):
-            torch.ops.aten.gelu.out(rows @ self._folded, out=part)
-        return y[None]
-
-
-class Linear(nn.Linear):
-    """Linear layer.
-
-    Args:
-        in_features: Width of its input.
-        out_features: Of its output.
-        apart: Whether rows of the output lie apart, where the next step would pay for it else.
-    """
-
-    def __init__(self, in_features: int, out_features: int, apart: bool = False) -> None:
-        super().__init__(in_features, out_features)
-        self._apart = apart
-        self._fused = False
-        self._gap = 0
-        self._packed: tuple[Tensor, Tensor, Tensor] | None = None  # as `_mkl_linear` takes them
-
-    def freeze(self) -> None:
-        """Prepares what every call needs; afterwards the weights must not change."""
-        weight = self.weight
-        self._fused = is_native_bf16(weight) and _fuses()
-        if self._apart and weight.is_cpu and weight.dtype == torch.float32:
-            collides = len(weight) * weight.itemsize % SAME_PLACE_BYTES == 0
-            self._gap = 16 if collides else 0
-
-    def pack(self) -> Tensor | None:
-        """Lays a frozen layer's weights out as MKL wants them, as each call else does anew.
-
-        Takes a while and as much memory as the weights. Afterwards ``weight`` has its shape, but
-        no numbers.
-
-        Returns:
-            The weights as they were, or None where nothing is gained.
-        """
-        weight, bias = self.weight.detach(), self.bias.detach()
-        wanted = weight.is_cpu and weight.dtype == torch.float32
-        if self._packed or not wanted or min(weight.shape) < PACKED_WIDTH or not _packs():
-            return None
-        padded = F.pad(weight, (0, 0, 0, self._gap)) if self._gap else weight
-        shape = weight.new_full((1,), torch.nan).expand(padded.shape)
-        self._packed = _pack_weight(padded), shape, F.pad(bias, (0, self._gap))
-        self.weight = nn.Parameter(shape[: len(weight)], requires_grad=False)
-        return weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out)."""
-        if self._fused:
-            # Torch's own way writes the bias to the result first and adds the product to that.
-            fused = torch.ops.mkldnn._linear_pointwise
-            return fused(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
-        if self._packed is not None:
-            # What is packed for some number of rows serves any, says `_packs`.
-            rows, width = x.flatten(0, -2), len(self.weight)
-            y = torch.ops.mkl._mkl_linear(rows, *self._packed, len(rows))
-            return y[:, :width].view(*x.shape[:-1], width)  # type: ignore[no-any-return]
-        if self._gap and not x.requires_grad:
-            rows, width = x.flatten(0, -2), len(self.weight)
-            y = x.new_empty(len(rows), width + self._gap)[:, :width]
-            return torch.addmm(self.bias, rows, self.weight.t(), out=y).view(*x.shape[:-1], width)
-        return super().forward(x)
 
 
 class PositionalConv(nn.Conv1d):
@@ -270,11 +149,11 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = Linear(dim, 3 * dim, apart=True)
-        self.out = Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=EPS)
-        self.fc1 = Linear(dim, mlp_dim)
-        self.fc2 = Linear(mlp_dim, dim)
+        self.fc1 = nn.Linear(dim, mlp_dim)
+        self.fc2 = nn.Linear(mlp_dim, dim)
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
 
     def forward(self, x: Tensor, bias: Tensor | Sequence[tuple[Tensor, int]]) -> Tensor:
@@ -345,42 +224,6 @@ def rounded_up(rows: int, steps: int = 8) -> int:
 def is_native_bf16(weight: Tensor) -> bool:
     """Whether a CPU multiplies this tensor by its own bfloat16 instructions, through oneDNN."""
     return weight.is_cpu and weight.dtype == torch.bfloat16 and cpu_has_bf16()
-
-
-@cache
-def _fuses() -> bool:
-    # Not where oneDNN is told to leave the CPU's instructions alone, or torch was built without.
-    zeros = torch.zeros(16, 16, dtype=torch.bfloat16)
-    try:
-        torch.ops.mkldnn._linear_pointwise(zeros, zeros, zeros[0], "none", [], "")
-    except (RuntimeError, AttributeError):
-        return False
-    return True
-
-
-def _pack_weight(weight: Tensor) -> Tensor:
-    with small_pages():  # MKL asks for 1.7 to 3.3 times the memory that it writes
-        packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, PACKED_ROWS)
-    memory = torch.ops.mkldnn
-    keep_small_pages(memory.data_ptr(packed), memory._nbytes(packed))
-    return packed  # type: ignore[no-any-return]
-
-
-@cache
-def _packs() -> bool:
-    # MKL takes the number of rows to choose how threads share the work; that the packed weights
-    # serve others too is not in its reference, though others rely on it: so it is tried.
-    weight = torch.eye(PACKED_ROWS).roll(1, 0)
-    try:
-        packed = _pack_weight(weight)
-        for rows in (1, 100, PACKED_ROWS, 3 * PACKED_ROWS - 1):
-            x = torch.arange(float(rows * PACKED_ROWS)).view(rows, PACKED_ROWS)
-            y = torch.ops.mkl._mkl_linear(x, packed, weight, None, rows)
-            if not torch.equal(y, x.roll(1, 1)):
-                return False
-    except (RuntimeError, AttributeError):  # torch was built without MKL or oneDNN
-        return False
-    return True
 
 
 def fill(initialise: Callable[[Tensor], Tensor], parameter: Tensor) -> None:

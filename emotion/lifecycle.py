@@ -7,31 +7,29 @@ behind a running server and tells its phases.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion.config import Config, EngineConfig
-from emotion.converted import SOURCE, ask_for, open_likely
 from emotion.errors import (
     CancelledError,
+    CheckpointError,
     EmotionError,
+    EngineFallbackError,
     ModelComingError,
     ModelError,
     ModelNotReadyError,
 )
-from emotion.quick_start import import_torch, own_process
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate
 
 if TYPE_CHECKING:
-    from emotion.engine import Engine
+    from emotion.engine_base import EngineBase, PhaseHook
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +48,7 @@ class Status:
         done_bytes: Downloaded so far.
         total_bytes: To download; 0 where not known.
         fallback: Why the embedded model answers; None where it does not.
+        engine_fallback: Why FunASR answers instead of the native engine; None where it does not.
         error: Why no model can answer; None unless failed.
         load_s: Seconds that loading took; None until ready.
     """
@@ -60,6 +59,7 @@ class Status:
     done_bytes: int = 0
     total_bytes: int = 0
     fallback: EmotionError | None = None
+    engine_fallback: EmotionError | None = None
     error: EmotionError | None = None
     load_s: float | None = None
 
@@ -138,44 +138,63 @@ def _title(name: str) -> str:
 
 
 def load_engine(
-    folder: Path,
-    config: EngineConfig,
-    on_phase: Callable[[str], None] = lambda phase: None,
-) -> Engine:
-    """Loads a checkpoint's folder; its weights are read from the disk while torch is imported.
+    folder: Path, config: EngineConfig, on_phase: PhaseHook = lambda phase: None
+) -> tuple[EngineBase, EngineFallbackError | None]:
+    """Loads a checkpoint's folder with the engine that ``config`` names.
+
+    ``auto`` is the native engine. Where that refuses a checkpoint that FunASR can load, FunASR
+    answers; it is never given what is not safe to load.
 
     Args:
         folder: The checkpoint.
-        config: ``device`` and ``precision`` are used.
+        config: ``engine``, ``device`` and ``precision`` are used.
         on_phase: Told each phase as it begins.
+
+    Returns:
+        The engine, and why it is FunASR although ``auto`` was asked for; None where it is not.
 
     Raises:
         ModelError: See `emotion.engine.Engine.load`.
     """
-    converted = open_likely(folder, config.precision)
-    ahead = converted.read_ahead if converted else partial(ask_for, folder / SOURCE)
-    threading.Thread(target=ahead, daemon=True).start()
-    if own_process():
-        # Large tensors in large pages, of which far fewer are faulted in and fewer lie unused.
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it at its first tensor
-    import_torch()
+    if config.engine == "funasr":
+        return _load_funasr(folder, config, on_phase), None
     from emotion.engine import Engine  # imports torch, for which a server must not wait
 
-    return Engine.load(
-        folder,
-        device=config.device,
-        precision=config.precision,
-        on_phase=on_phase,
-        converted=converted,
+    try:
+        engine = Engine.load(
+            folder, device=config.device, precision=config.precision, on_phase=on_phase
+        )
+    except CheckpointError as refusal:
+        if config.engine == "native":
+            raise
+        try:
+            other = _load_funasr(folder, config, on_phase)
+        except ModelError as e:
+            logger.info("FunASR cannot load %s either: %s", folder.name, e)
+            raise refusal from e
+        return other, EngineFallbackError(reason=refusal.params["reason"])
+    return engine, None
+
+
+def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> EngineBase:
+    from emotion.funasr_engine import FunasrEngine
+
+    return FunasrEngine.load(
+        folder, device=config.device, precision=config.precision, on_phase=on_phase
     )
 
 
 def _load(
     folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
 ) -> Recognizer:
-    engine = load_engine(
+    engine, engine_fallback = load_engine(
         folder, config.engine, lambda phase: reporter.update(phase=phase, model=_title(name))
     )
+    if engine_fallback != reporter.status.engine_fallback:
+        reporter.update(engine_fallback=engine_fallback)
+    if engine_fallback is not None:
+        logger.warning("%s: %s", folder.name, engine_fallback)
+        fallback = fallback or str(engine_fallback)
     return Recognizer(
         engine,
         name=name if name in MODELS else folder.resolve().name,

@@ -8,7 +8,7 @@ H heads.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +19,8 @@ from emotion.layers import (
     EPS,
     Block,
     ConvLayer,
-    Linear,
     PositionalConv,
     PositionalEncoder,
-    WaveformLayer,
     fill,
     is_native_bf16,
     rounded_up,
@@ -123,12 +121,12 @@ class Emotion2vec(nn.Module):
         super().__init__()
         self.config = config
         dim = config.embed_dim
-        first, *rest = config.feature_encoder
-        channels = [c for c, _, _ in config.feature_encoder]
-        self.convs = nn.ModuleList([WaveformLayer(*first)])
-        self.convs.extend(ConvLayer(c, *layer) for c, layer in zip(channels, rest, strict=False))
+        channels = [1, *(c for c, _, _ in config.feature_encoder)]
+        self.convs = nn.ModuleList(
+            ConvLayer(c, *layer) for c, layer in zip(channels, config.feature_encoder, strict=False)
+        )
         self.project_norm = nn.LayerNorm(channels[-1], eps=EPS)
-        self.project = Linear(channels[-1], dim)
+        self.project = nn.Linear(channels[-1], dim)
         self.position = PositionalEncoder(
             dim, config.pos_depth, config.pos_kernel, config.pos_groups
         )
@@ -150,21 +148,11 @@ class Emotion2vec(nn.Module):
         """Prepares what every call needs; afterwards the parameters must not change."""
         self.eval().requires_grad_(False)
         for module in self.modules():
-            if isinstance(module, (ConvLayer, Linear, PositionalConv)):
+            if isinstance(module, (ConvLayer, PositionalConv)):
                 module.freeze()
         self._slopes = self._make_slopes()
         self._biases = []
         self._rounds = is_native_bf16(self.project.weight)
-
-    def pack(self) -> Iterator[Tensor]:
-        """Packs the wide layers of a frozen network, where that makes them quicker.
-
-        Yields:
-            The weights of one after the other, which nobody needs any more.
-        """
-        for module in self.modules():
-            if isinstance(module, Linear) and (weights := module.pack()) is not None:
-                yield weights
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Frame features, the same for a clip in a padded batch as alone.
@@ -223,8 +211,14 @@ class Emotion2vec(nn.Module):
         """Local features before position and context: (B, S) to (B, T, D)."""
         if self.config.normalize:
             waveforms = normalize(waveforms, lengths)
+        return self._encode_samples(waveforms)
+
+    def _encode_samples(self, waveforms: Tensor) -> Tensor:
+        # Normalised waveforms (B, S) to (B, T, D)
         x = waveforms[..., None].to(self.project.weight.dtype)  # (B, S, 1)
-        return self._encode_rest(self.convs[0](x))
+        for conv in self.convs:
+            x = conv(x)  # (B, T, C) after the last
+        return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
     def encode_packed(self, clips: Sequence[Tensor]) -> list[Tensor]:
         """`encode` of several clips, laid end to end and cut into pieces, of a frozen network.
@@ -249,21 +243,14 @@ class Emotion2vec(nn.Module):
         for clip, start in zip(clips, starts, strict=False):
             wave = normalize(clip[None])[0] if self.config.normalize else clip
             x[start * hop : start * hop + clip.numel()] = wave
-        conv = self.convs[0]
-        assert isinstance(conv, WaveformLayer)
-        pieces = []
-        for i, size in enumerate(sizes):
-            piece = x[i * most * hop :][: (size - 1) * hop + field]
-            pieces.append(self._encode_rest(conv.in_pieces(piece)))
+        starts_of_pieces = [i * most * hop for i in range(len(sizes))]
+        pieces = [
+            self._encode_samples(x[None, first : first + (size - 1) * hop + field])
+            for first, size in zip(starts_of_pieces, sizes, strict=True)
+        ]
         y = torch.cat(pieces, dim=1)
         lengths = (self.config.num_frames(clip.numel()) for clip in clips)
         return [y[:, i : i + n] for i, n in zip(starts, lengths, strict=False)]
-
-    def _encode_rest(self, x: Tensor) -> Tensor:
-        # What the first convolution gave, to (B, T, D)
-        for conv in self.convs[1:]:
-            x = conv(x)
-        return self.project(self.project_norm(x))  # type: ignore[no-any-return]
 
     def _make_slopes(self) -> Tensor:
         scale = self.alibi_scale.float().clamp_min(0)

@@ -37,7 +37,7 @@ from emotion.schema import (
 )
 
 if TYPE_CHECKING:
-    from emotion.engine import Engine
+    from emotion.engine_base import EngineBase
 
 STEP_S = 0.1
 STEP_SAMPLES = 1600
@@ -94,7 +94,7 @@ class Recognizer:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineBase,
         *,
         name: str,
         title: str,
@@ -113,6 +113,7 @@ class Recognizer:
             device=str(engine.placement.device),
             precision=engine.placement.precision,
             fallback_reason=fallback_reason,
+            engine=engine.name,
         )
 
     @classmethod

@@ -48,7 +48,9 @@ class ModelInfo:
         title: Name for people.
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        fallback_reason: Why this is not the model of the default; None where it is.
+        fallback_reason: Why another model or engine than the default answered; None where the
+            default did.
+        engine: ``native``, or ``funasr`` for the reference implementation.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ModelInfo:
     device: str
     precision: str
     fallback_reason: str | None = None
+    engine: str = "native"
 
 
 @dataclass(frozen=True)

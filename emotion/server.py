@@ -214,6 +214,8 @@ def status_body(service: ModelService) -> dict[str, Any]:
         "done_bytes": status.done_bytes,
         "total_bytes": status.total_bytes,
         "fallback": _in_both(status.fallback),
+        "engine": current.model.engine if current else None,
+        "engine_fallback": _in_both(status.engine_fallback),
         "fetch_command": f"bash run.sh download {DEFAULT}",
         "error": _in_both(status.error),
         "memory": current.engine.memory if current else None,

@@ -12,7 +12,7 @@ from emotion.errors import CheckpointError, ModelUnknownError
 from emotion.registry import EMBEDDED, MODELS, KnownModel, find
 
 REQUIRED = ("config.yaml", "tokens.txt")
-WEIGHTS = ("model.pt", "model.safetensors")
+WEIGHTS = ("model.pt", "model.safetensors")  # the first that is there is used
 
 State = Literal["ready", "partial", "missing"]
 
@@ -69,6 +69,11 @@ def missing_files(folder: Path) -> list[str]:
     if not any(_size(folder / name) for name in WEIGHTS):
         missing.append(" or ".join(WEIGHTS))
     return missing
+
+
+def find_weights(folder: Path) -> Path | None:
+    """The weights file that a load reads; None where there is none."""
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
 
 
 def status(name: str, models_dir: Path) -> ModelStatus:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.device import Placement
-from emotion.engine import FrameOutput
+from emotion.engine_base import FrameOutput
 from emotion.errors import EmotionError
 from emotion.labels import LABELS
 from emotion.lifecycle import Status
@@ -25,6 +25,7 @@ class FakeEngine:
         calls: Length of each stretch given, in samples.
     """
 
+    name = "native"
     placement = Placement(torch.device("cpu"), "fp32", "fake")
     minimum_samples = 400
     memory = "CPU, RAM: 0.1GB"

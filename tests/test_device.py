@@ -1,34 +1,15 @@
-"""Where a network runs, in which number format, and in what pages of memory."""
+"""Where a network runs, and in which number format."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from emotion.device import memory_text, place, small_pages
+from emotion.device import memory_text, place
 from emotion.engine import Engine
 from emotion.errors import DeviceError
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's prctl")
-def test_small_pages_for_a_while() -> None:
-    def large() -> bool:
-        status = Path("/proc/self/status").read_text()
-        return "THP_enabled:\t1" in status
-
-    before = large()
-    with small_pages():
-        assert not large()
-        with small_pages():
-            assert not large()
-        assert not large()
-    assert large() == before
-    with pytest.raises(ValueError, match="inside"), small_pages():
-        raise ValueError("inside")
-    assert large() == before
 
 
 def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from emotion.checkpoint import WEIGHTS, load_checkpoint
+from emotion.checkpoint import load_checkpoint
 from emotion.config import PROJECT_DIR
 from emotion.device import cpu_has_bf16, place
 from emotion.engine import Engine
@@ -91,10 +91,10 @@ def test_weights_in_any_layout_load_from_a_folder_that_cannot_be_written(
 ) -> None:
     folder = tmp_path / "strided"
     shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    data = torch.load(folder / WEIGHTS, weights_only=True)
+    data = torch.load(folder / "model.pt", weights_only=True)
     data["model"]["proj.weight"] = data["model"]["proj.weight"].t().contiguous().t()
     assert not data["model"]["proj.weight"].is_contiguous()
-    torch.save(data, folder / WEIGHTS)
+    torch.save(data, folder / "model.pt")
     monkeypatch.setattr("emotion.checkpoint.write_converted", lambda *args: None)
     found = Engine.load(folder, device="cpu", precision="fp32").infer(tone(1.0))
     np.testing.assert_allclose(found.logits, engine.infer(tone(1.0)).logits, atol=1e-5)
@@ -110,10 +110,10 @@ def test_nine_labels_in_our_order_whatever_the_checkpoint_says(
     names = [tokens[i] for i in order]
     names[2] = "unuse_1"  # was angry
     (folder / "tokens.txt").write_text("\n".join(names), "utf-8")
-    data = torch.load(folder / WEIGHTS, weights_only=True)
+    data = torch.load(folder / "model.pt", weights_only=True)
     for part in ("proj.weight", "proj.bias"):
         data["model"][part] = data["model"][part][order]
-    torch.save(data, folder / WEIGHTS)
+    torch.save(data, folder / "model.pt")
     ours = engine.infer(tone(1.0)).logits
     shuffled = Engine.load(folder, device="cpu", precision="fp32").infer(tone(1.0)).logits
     assert np.isneginf(shuffled[:, 0]).all()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emotion.device import cpu_has_bf16
-from emotion.layers import Linear, PositionalConv, WaveformLayer, gelu, rounded_up
+from emotion.layers import PositionalConv, gelu, rounded_up
 from emotion.model import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
@@ -127,61 +127,6 @@ def test_convolution_in_pieces_equals_that_at_once(
         layer.requires_grad_(False).freeze()
         monkeypatch.setattr("emotion.layers.CACHED_BYTES", frames * expected.shape[2] * 4)
         torch.testing.assert_close(layer(x), expected)
-        if isinstance(layer, WaveformLayer):
-            torch.testing.assert_close(layer.in_pieces(x[0, :, 0]), expected)
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_first_layer_is_about_as_exact_folded_for_waves_that_its_kernels_hardly_hear(
-    dtype: torch.dtype,
-) -> None:
-    layer = WaveformLayer(64, 10, 5)
-    layer.weight -= layer.weight.mean(dim=2, keepdim=True)  # a constant gives nothing
-    layer.to(dtype)
-    x = 0.01 * torch.randn(2000) + 1
-    exact = copy.deepcopy(layer).double()(x.double()[None, :, None])
-    error = (layer(x[None, :, None].to(dtype)) - exact).abs().max()
-    layer.freeze()
-    assert (layer.in_pieces(x) - exact).abs().max() < 4 * error
-
-
-@torch.inference_mode()
-def test_rows_that_would_share_a_place_in_the_cache_lie_apart() -> None:
-    for width, apart, gap in ((1024, True, 16), (1024, False, 0), (1000, True, 0)):
-        layer = Linear(24, width, apart=apart)
-        x = torch.randn(2, 5, 24)
-        expected = layer(x)
-        layer.requires_grad_(False).freeze()
-        found = layer(x)
-        torch.testing.assert_close(found, expected)
-        assert found.stride(1) == width + gap
-
-
-@needs_mkl
-@torch.inference_mode()
-@pytest.mark.parametrize(("wide", "tall"), [(512, 512), (1024, 3072), (4096, 1024)])
-def test_packed_weights_serve_any_number_of_rows(wide: int, tall: int) -> None:
-    layer = Linear(wide, tall, apart=True).requires_grad_(False)
-    plain = copy.deepcopy(layer)
-    layer.freeze()
-    weights = layer.pack()
-    assert weights is not None and torch.equal(weights, plain.weight)
-    assert layer.weight.shape == plain.weight.shape
-    assert layer.weight.untyped_storage().nbytes() == 4  # nobody holds them any more
-    assert layer.pack() is None
-    for rows in (1, 2, 15, 160, 509, 512, 513, 1300):
-        x = torch.randn(1, rows, wide)
-        torch.testing.assert_close(layer(x), plain(x), atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(layer(x[0]), plain(x[0]), atol=1e-4, rtol=1e-4)
-
-
-@torch.inference_mode()
-def test_layers_that_gain_nothing_are_not_packed() -> None:
-    for layer in (Linear(512, 511), Linear(511, 512), Linear(512, 512).to(torch.bfloat16)):
-        layer.requires_grad_(False).freeze()
-        assert layer.pack() is None
-        assert layer.weight.untyped_storage().nbytes() > 4
 
 
 def test_gelu_leaves_its_input_to_gradients() -> None:
@@ -213,7 +158,7 @@ def test_positional_convolution_equals_the_library_one(kernel: int, frames: int)
 @torch.inference_mode()
 def test_layers_in_bf16_equal_those_in_float32_but_for_rounding() -> None:
     x = torch.randn(1, 40, 24).bfloat16()
-    for layer in (PositionalConv(24, 5, 4), PositionalConv(24, 6, 4), Linear(24, 32)):
+    for layer in (PositionalConv(24, 5, 4), PositionalConv(24, 6, 4)):
         layer.to(torch.bfloat16)
         exact = copy.deepcopy(layer).float()(x.float())
         layer.freeze()

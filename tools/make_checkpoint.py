@@ -2,9 +2,10 @@
 
     python tools/make_checkpoint.py --shape large --out /tmp/large
 
-The names and shapes are FunASR's own (funasr/models/emotion2vec), pre-training leftovers
-included, so that both FunASR's ``AutoModel`` and this package load the folder. Scores mean
-nothing, but differ between clips.
+The names and shapes are FunASR's own (funasr/models/emotion2vec), so that both FunASR's
+``AutoModel`` and this package load the folder. ``large`` has the layout of the published
+Emotion2Vec+ Large: a fairseq training checkpoint with a teacher and optimizer state, three times
+what inference needs. Scores mean nothing, but differ between clips.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 CONFIGURATION = {
@@ -55,8 +58,10 @@ class Shape:
         prenet_depth: Blocks of the audio encoder.
         depth: Blocks after it.
         conv_channels: Channels of the seven convolutions over the waveform; hop 320 samples.
-        decoder_dim: Width of the pre-training decoder.
-        ema_blocks: Of so many of the last blocks ``model.pt`` also holds an ``_ema`` copy.
+        decoder_dim: Width of the pre-training decoder that the configuration describes.
+        decoder: Whether ``model.pt`` holds that decoder.
+        training_state: Whether ``model.pt`` is a whole training checkpoint: the network beside a
+            nested ``_ema`` table with the teacher, and top-level configuration and optimizer state.
         alibi_per_layer: Whether each block has its own learned ALiBi scales.
     """
 
@@ -66,20 +71,21 @@ class Shape:
     depth: int
     conv_channels: int = 512
     decoder_dim: int = 384
-    ema_blocks: int = 0
+    decoder: bool = True
+    training_state: bool = False
     alibi_per_layer: bool = False
 
     @property
     def feature_spec(self) -> str:
         """The convolutions over the waveform as ``config.yaml`` says them."""
         c = self.conv_channels
-        return f"[({c}, 10, 5)] + [({c}, 3, 2)] * 4 + [({c}, 2, 2)] * 2"
+        return f"[({c}, 10, 5)] + [({c}, 3, 2)] * 4 + [({c},2,2)] + [({c},2,2)]"
 
 
 SHAPES = {
-    "tiny": Shape(32, 4, 1, 1, conv_channels=16, decoder_dim=16, ema_blocks=1),
+    "tiny": Shape(32, 4, 1, 1, conv_channels=16, decoder_dim=16, training_state=True),
     "base": Shape(768, 12, 4, 8),
-    "large": Shape(1024, 16, 8, 16, ema_blocks=16),
+    "large": Shape(1024, 16, 4, 8, decoder_dim=768, decoder=False, training_state=True),
 }
 
 
@@ -99,19 +105,49 @@ def write_checkpoint(
     """
     sizes = SHAPES[shape] if isinstance(shape, str) else shape
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(_config(sizes), encoding="utf-8")
+    config = yaml.safe_dump(model_config(sizes), sort_keys=False)
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
     (folder / "configuration.json").write_text(json.dumps(CONFIGURATION) + "\n")
-    (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    (folder / "tokens.txt").write_text("\n".join(TOKENS), encoding="utf-8")
     random = torch.Generator().manual_seed(seed)
     state = {
         name: _fill(name, size, random).to(dtype) for name, size in tensor_sizes(sizes).items()
     }
-    torch.save({"model": state}, folder / "model.pt")
+    data = _training_checkpoint(state) if sizes.training_state else {"model": state}
+    torch.save(data, folder / "model.pt")
     return folder
 
 
+def _training_checkpoint(state: dict[str, Tensor]) -> dict[str, Any]:
+    # After public descriptions of data2vec 2.0's checkpoints: the teacher is one entry that is
+    # itself a table. An optimizer's state fills the file to the published size, three times the
+    # network's.
+    teacher = {name: tensor.clone() for name, tensor in state.items() if "blocks" in name}
+    count = sum(tensor.numel() for tensor in state.values())
+    moments = torch.zeros(2 * count - sum(tensor.numel() for tensor in teacher.values()))
+    return {
+        "args": None,
+        "cfg": {"_name": None, "task": {"_name": "audio_classification", "normalize": True}},
+        "model": state | {"d2v_model._ema": teacher} | _unknown(state),
+        "criterion": None,
+        "optimizer_history": [{"optimizer_name": "FairseqAdam", "num_updates": 100_000}],
+        "task_state": {},
+        "extra_state": {"epoch": 1, "train_iterator": {"epoch": 1}},
+        "last_optimizer_state": {"state": {0: {"step": 100_000, "exp_avg": moments}}},
+    }
+
+
+def _unknown(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    # Names that no reader knows: the class loss of the authors' option class.
+    dim = state["proj.weight"].shape[1]
+    return {
+        "d2v_model.cls_token_proj.weight": torch.zeros(dim, dim),
+        "d2v_model.cls_token_proj.bias": torch.zeros(dim),
+    }
+
+
 def tensor_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors of ``model.pt``."""
+    """Names and shapes of the tensors of the network in ``model.pt``."""
     sizes = {f"d2v_model.{name}": size for name, size in _network(shape)}
     dim = shape.embed_dim
     sizes |= {"proj.weight": (len(TOKENS), dim), "proj.bias": (len(TOKENS),)}
@@ -139,9 +175,8 @@ def _network(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield from _block(f"{encoder}.context_encoder.blocks.{i}", dim)
     for i in range(shape.depth):
         yield from _block(f"blocks.{i}", dim)
-    yield from _decoder(f"{encoder}.decoder", dim, shape.decoder_dim)
-    for i in range(shape.depth - shape.ema_blocks, shape.depth):
-        yield from _block(f"_ema.blocks.{i}", dim)
+    if shape.decoder:
+        yield from _decoder(f"{encoder}.decoder", dim, shape.decoder_dim)
 
 
 def _affine(name: str, dim: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -183,101 +218,165 @@ def _fill(name: str, size: tuple[int, ...], random: torch.Generator) -> Tensor:
     return values.mul_(math.sqrt(2 / math.prod(size[1:])))  # Kaiming's scale keeps signals alive
 
 
-# What funasr/models/emotion2vec reads; the dropouts do not matter at inference.
-_CONFIG = """\
-model: Emotion2vec
-model_conf:
-  activation_dropout: 0.0
-  attention_dropout: 0.1
-  average_top_k_layers: {depth}
-  depth: {depth}
-  dropout_input: 0.0
-  embed_dim: {embed_dim}
-  encoder_dropout: 0.1
-  end_drop_path_rate: 0.0
-  end_of_block_targets: false
-  layer_norm_first: false
-  layerdrop: 0.05
-  loss_beta: 0.0
-  loss_scale: null
-  mlp_ratio: 4.0
-  modalities:
-    audio:
-      type: AUDIO
-      add_masks: false
-      alibi_max_pos: null
-      alibi_scale: 1.0
-      conv_pos_depth: {pos_depth}
-      conv_pos_groups: {pos_groups}
-      conv_pos_pre_ln: false
-      conv_pos_width: {pos_width}
-      decoder:
-        add_positions_all: false
-        add_positions_masked: false
-        decoder_dim: {decoder_dim}
-        decoder_groups: {decoder_groups}
-        decoder_kernel: {decoder_kernel}
-        decoder_layers: {decoder_layers}
-        decoder_residual: true
-        input_dropout: 0.1
-        projection_layers: 1
-        projection_ratio: 2.0
-      ema_local_encoder: false
-      encoder_zero_mask: true
-      end_drop_path_rate: 0.0
-      extractor_mode: layer_norm
-      feature_encoder_spec: "{feature_spec}"
-      init_extra_token_zero: true
-      inverse_mask: false
-      keep_masked_pct: 0.0
-      learned_alibi: false
-      learned_alibi_scale: true
-      learned_alibi_scale_per_head: true
-      learned_alibi_scale_per_layer: {alibi_per_layer}
-      local_grad_mult: 1.0
-      mask_channel_prob: 0.0
-      mask_length: 5
-      mask_noise_std: 0.01
-      mask_prob: 0.5
-      mask_prob_min: null
-      model_depth: {depth}
-      num_alibi_heads: {num_heads}
-      num_extra_tokens: {extra_tokens}
-      prenet_depth: {prenet_depth}
-      prenet_dropout: 0.1
-      prenet_layerdrop: 0.05
-      remove_masks: false
-      start_drop_path_rate: 0.0
-      use_alibi_encoder: true
-  norm_affine: true
-  norm_eps: 1.0e-05
-  normalize: true
-  num_heads: {num_heads}
-  post_mlp_drop: 0.1
-  start_drop_path_rate: 0.0
-  supported_modality: AUDIO
-scope_map:
-- d2v_model.
-- none
-tokenizer: CharTokenizer
-tokenizer_conf:
-  split_with_space: true
-  unk_symbol: <unk>
-"""
+# Options of the published Emotion2Vec+ Large. Inference reads few of them; the rest is there so
+# that a loader meets what it will meet in the real file.
+_MODEL_OPTIONS = {
+    "_name": "data2vec_multi",
+    "supported_modality": "AUDIO",
+    "seed": 1,
+    "max_update": 100_000,
+    "mlp_ratio": 4.0,
+    "norm_affine": True,
+    "norm_eps": 1e-5,
+    "normalize": True,
+    "layer_norm_first": False,
+    "end_of_block_targets": False,
+    "mae_init": False,
+    "activation_dropout": 0.0,
+    "attention_dropout": 0.1,
+    "encoder_dropout": 0.1,
+    "dropout_input": 0.0,
+    "layerdrop": 0.0,
+    "post_mlp_drop": 0.1,
+    "start_drop_path_rate": 0.0,
+    "end_drop_path_rate": 0.0,
+    "average_top_k_layers": 16,
+    "clone_batch": 12,
+    "log_norms": True,
+    "instance_norm_target_layer": True,
+    "instance_norm_targets": False,
+    "batch_norm_target_layer": False,
+    "layer_norm_target_layer": False,
+    "layer_norm_targets": False,
+    "min_pred_var": 0.01,
+    "min_target_var": 0.1,
+    "cls_loss": 1.0,
+    "cls_type": "chunk",
+    "d2v_loss": 1.0,
+    "recon_loss": 0.0,
+    "loss_beta": 0.0,
+    "loss_scale": None,
+    "decoder_group": False,
+    "shared_decoder": None,
+    "ema_decay": 0.9997,
+    "ema_end_decay": 1.0,
+    "ema_anneal_end_step": 20_000,
+    "ema_encoder_only": False,
+    "ema_same_dtype": True,
+    "skip_ema": False,
+    "adversarial_training": False,
+    "adversarial_hidden_dim": 128,
+    "adversarial_weight": 0.1,
+}
+_MODALITY_OPTIONS = {
+    "add_masks": False,
+    "remove_masks": False,
+    "encoder_zero_mask": True,
+    "mask_prob": 0.7,
+    "mask_prob_adjust": 0.0,
+    "mask_prob_min": None,
+    "mask_length": 5,
+    "mask_noise_std": 0.01,
+    "mask_dropout": 0.0,
+    "inverse_mask": False,
+    "mask_channel_prob": 0.0,
+    "mask_channel_length": 64,
+    "keep_masked_pct": 0.0,
+    "alibi_max_pos": None,
+    "alibi_scale": 1.0,
+    "use_alibi_encoder": False,
+    "learned_alibi": False,
+    "learned_alibi_scale": False,
+    "learned_alibi_scale_per_head": False,
+    "learned_alibi_scale_per_layer": False,
+    "num_extra_tokens": 0,
+    "init_extra_token_zero": True,
+    "local_grad_mult": 1.0,
+    "prenet_dropout": 0.0,
+    "prenet_layerdrop": 0.0,
+    "ema_local_encoder": False,
+    "start_drop_path_rate": 0.0,
+    "end_drop_path_rate": 0.0,
+}
+_IMAGE_OPTIONS = {
+    "type": "IMAGE",
+    "input_size": 224,
+    "patch_size": 16,
+    "in_chans": 3,
+    "embed_dim": 768,
+    "alibi_dims": 2,
+    "alibi_distance": "manhattan",
+    "fixed_positions": True,
+    "transformer_decoder": False,
+    "enc_dec_transformer": False,
+}
+_TEXT_OPTIONS = {
+    "type": "TEXT",
+    "max_source_positions": 512,
+    "learned_pos": True,
+    "dropout": 0.1,
+    "layernorm_embedding": True,
+    "no_scale_embedding": True,
+    "no_token_positional_embeddings": False,
+}
 
 
-def _config(shape: Shape) -> str:
-    return _CONFIG.format(
-        **asdict(shape),
-        feature_spec=shape.feature_spec,
-        pos_width=POS_WIDTH,
-        pos_depth=POS_DEPTH,
-        pos_groups=POS_GROUPS,
-        extra_tokens=EXTRA_TOKENS,
-        decoder_groups=DECODER_GROUPS,
-        decoder_kernel=DECODER_KERNEL,
-        decoder_layers=DECODER_LAYERS,
-    )
+def model_config(shape: Shape) -> dict[str, Any]:
+    """What ``config.yaml`` holds; for ``large`` the values of the published one."""
+    sizes = {
+        "model_depth": shape.depth,
+        "num_alibi_heads": shape.num_heads,
+        "prenet_depth": shape.prenet_depth,
+    }
+    other = {**_MODALITY_OPTIONS, **sizes, "decoder": _decoder_options(384, kernel=5, layers=5)}
+    audio = {
+        **other,
+        "type": "AUDIO",
+        "extractor_mode": "layer_norm",
+        "use_alibi_encoder": True,
+        "feature_encoder_spec": shape.feature_spec,
+        "decoder": _decoder_options(shape.decoder_dim, DECODER_KERNEL, DECODER_LAYERS),
+        "conv_pos_width": POS_WIDTH,
+        "conv_pos_depth": POS_DEPTH,
+        "conv_pos_groups": POS_GROUPS,
+        "conv_pos_pre_ln": False,
+        "num_extra_tokens": EXTRA_TOKENS,
+        "prenet_dropout": 0.1,
+        "mask_prob": 0.55,
+        "mask_prob_adjust": 0.1,
+        "learned_alibi_scale": True,
+        "learned_alibi_scale_per_head": True,
+        "learned_alibi_scale_per_layer": shape.alibi_per_layer,
+    }
+    image, text = {**other, **_IMAGE_OPTIONS}, {**other, **_TEXT_OPTIONS}
+    return {
+        "model": "Emotion2vec",
+        "model_conf": {
+            **_MODEL_OPTIONS,
+            "depth": shape.depth,
+            "embed_dim": shape.embed_dim,
+            "num_heads": shape.num_heads,
+            "modalities": {"_name": None, "audio": audio, "image": image, "text": text},
+        },
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+        "scope_map": ["d2v_model.", "none"],
+    }
+
+
+def _decoder_options(dim: int, kernel: int, layers: int) -> dict[str, Any]:
+    return {
+        "decoder_dim": dim,
+        "decoder_kernel": kernel,
+        "decoder_layers": layers,
+        "decoder_groups": DECODER_GROUPS,
+        "decoder_residual": True,
+        "input_dropout": 0.1,
+        "add_positions_all": False,
+        "add_positions_masked": False,
+        "projection_layers": 1,
+        "projection_ratio": 2.0,
+    }
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from emotion.errors import ConfigError
 from emotion.labels import LABELS, parse_token
 
 if TYPE_CHECKING:
-    from emotion.engine import FrameOutput
+    from emotion.engine_base import FrameOutput
 
 Samples = NDArray[np.float32]
 
@@ -81,7 +81,8 @@ class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
         from emotion.lifecycle import load_engine  # other engines must not wait for it
 
-        self._engine = load_engine(model, EngineConfig(device=device, precision=precision))
+        config = EngineConfig(engine="native", device=device, precision=precision)
+        self._engine, _ = load_engine(model, config)
         self.precision = self._engine.placement.precision
 
     def infer(self, samples: Samples) -> Answer:

@@ -217,6 +217,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "{folder}:{reason}",
         "请使用 FunASR 格式的完整 emotion2vec+ 文件夹",
     ),
+    "engine_fallback": ("由 FunASR 作答，因为内置引擎无法加载这个模型（{reason}）", ""),
     "device_unavailable": (
         "指定了 {requested}，但{reason}",
         "请使用 --device auto 和 --precision auto",
@@ -272,6 +273,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "offline": "离线模式",
     "no CUDA device is available": "没有可用的 CUDA 设备",
     "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
+    "FunASR computes in fp32": "FunASR 只用 fp32 计算",
     "the server is stopping": "服务器正在停止",
 }
 

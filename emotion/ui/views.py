@@ -133,7 +133,8 @@ def _facts(value: Result) -> str:
     tag = ""
     if model.fallback_reason is not None:
         tag = f' <b class="tag">{both(pair("fallback_tag"))}</b>'
-    where = html.escape(f"{model.device}, {model.precision}")
+    engine = ", FunASR" if model.engine == "funasr" else ""
+    where = html.escape(f"{model.device}, {model.precision}{engine}")
     duration = both(pair("duration", duration=value.audio.duration_s))
     took = both(pair("time_value", inference=timing.inference_s, total=timing.total_s))
     rows = (

@@ -1,0 +1,209 @@
+"""What every engine shares: batches across callers, cancellation, and the shape of an answer."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
+from weakref import WeakMethod, finalize
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion.batching import MicroBatcher
+from emotion.config import SAMPLE_RATE_HZ
+from emotion.device import Placement, memory_text
+from emotion.errors import CancelledError, ModelError
+from emotion.labels import LABELS
+
+_AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
+_BEAT_S = 0.1
+
+Samples = NDArray[np.float32]
+Cost = Callable[[Sequence[Samples]], float]
+Phase = Literal["reading", "building", "warming"]
+PhaseHook = Callable[[Phase], None]
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """What the network says of one stretch of audio.
+
+    Attributes:
+        features: float32, (T, D), one row every 20 ms.
+        logits: float32, (T, 9), in the order of `emotion.labels.LABELS`; minus infinity where
+            the checkpoint has no such label. Their mean over T is the utterance's logits.
+    """
+
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class EngineBase(ABC):
+    """A network on its device; safe to call from several threads.
+
+    Args:
+        placement: Device and number format.
+        tokens: For each row of the head the emotion id, or None for a slot never scored.
+        minimum_samples: The receptive field of one frame, the shortest usable input.
+        cost: What a batch of clips costs, in seconds of audio.
+        batch_s: The most that a batch may cost.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        placement: Placement,
+        tokens: Sequence[str | None],
+        minimum_samples: int,
+        *,
+        cost: Cost,
+        batch_s: float,
+    ) -> None:
+        self.placement = placement
+        self.minimum_samples = minimum_samples
+        # Row of the head for each of the nine labels.
+        rows = {token: i for i, token in enumerate(tokens) if token is not None}
+        self._columns = [LABELS.index(label) for label in rows]
+        self._rows = list(rows.values())
+        # The worker must not keep an engine alive that nobody uses any more.
+        infer = WeakMethod(self._infer_batch)
+        self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
+            lambda clips: _called(infer, clips), cost=cost, most=batch_s
+        )
+        finalize(self, self._batcher.close, wait=False)
+
+    @abstractmethod
+    def _infer_batch(self, clips: list[Samples]) -> list[FrameOutput]:
+        """Runs the network over some clips; called from the worker thread only."""
+
+    @property
+    def memory(self) -> str:
+        """Memory in use, for people."""
+        return memory_text(self.placement.device)
+
+    def infer(self, samples: Samples, cancelled: Callable[[], bool] = lambda: False) -> FrameOutput:
+        """Runs the network over one stretch of audio, together with what others ask meanwhile.
+
+        Args:
+            samples: float32, (samples,), 16 kHz, at least ``minimum_samples``.
+            cancelled: Asked while waiting; true withdraws the request.
+
+        Raises:
+            ModelError: The network gave values that are not finite.
+            BusyError: Too many requests wait.
+            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
+        """
+        future = self._batcher.submit(samples)
+        while not future.done():
+            wait([future], _BEAT_S)
+            if cancelled():
+                future.cancel()
+        return _result(future)
+
+    def infer_many(self, clips: Sequence[Samples]) -> Iterator[tuple[int, FrameOutput]]:
+        """`infer` for many clips, which may share batches.
+
+        Whoever leaves the loop withdraws what still waits.
+
+        Args:
+            clips: Each float32, (samples,), 16 kHz.
+
+        Yields:
+            Each clip's place in ``clips`` and its output, which the engine then forgets: not in
+            the order of ``clips``, but as soon as they are there.
+
+        Raises:
+            ModelError: The network gave values that are not finite.
+            BusyError: Too many requests wait; told when the first output of 128 is asked for.
+            CancelledError: The engine was closed meanwhile.
+        """
+        # Similar lengths side by side, so that a padded batch holds little padding.
+        order = sorted(range(len(clips)), key=lambda i: clips[i].size)
+        for first in range(0, len(order), _AT_ONCE):
+            part = order[first : first + _AT_ONCE]
+            futures = deque(self._batcher.submit_all([clips[i] for i in part]))
+            try:
+                for i in part:
+                    yield i, _result(futures.popleft())
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def close(self) -> None:
+        """Ends the worker; the engine cannot be used afterwards."""
+        self._batcher.close()
+
+    def _output(self, features: torch.Tensor, rows: torch.Tensor) -> FrameOutput:
+        # (T, D) and (T, tokens), on the host
+        if not bool(torch.isfinite(rows).all()):
+            reason = f"the network overflowed in {self.placement.precision}; try --precision fp32"
+            raise ModelError(reason=reason)
+        logits = np.full((len(rows), len(LABELS)), -np.inf, np.float32)
+        logits[:, self._columns] = rows[:, self._rows].numpy()
+        # Copied out of what other outputs share.
+        return FrameOutput(features.to(torch.float32, copy=True).numpy(), logits)
+
+
+def total_s(clips: Sequence[Samples]) -> float:
+    """Cost of a batch without padding: the seconds of all clips."""
+    return sum(clip.size for clip in clips) / SAMPLE_RATE_HZ
+
+
+def padded_s(clips: Sequence[Samples]) -> float:
+    """Cost of a padded batch: the longest clip's seconds for each clip."""
+    return len(clips) * max(clip.size for clip in clips) / SAMPLE_RATE_HZ
+
+
+def to_tensor(samples: Samples) -> torch.Tensor:
+    """A copy of the samples as a tensor: (samples,), float32."""
+    return torch.from_numpy(np.array(samples, np.float32))
+
+
+def in_thread(load: Callable[[], Loaded]) -> Loaded:
+    """Loads an engine in a thread that ends.
+
+    GNU OpenMP keeps workers for each thread that has computed until that thread ends. With more
+    workers than cores, all of them sleep between two steps instead of waiting, and a pass of a
+    small network takes two to three times as long.
+    """
+    found: Future[Loaded] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(load())
+        except BaseException as e:
+            found.set_exception(e)
+
+    thread = threading.Thread(target=run, name="engine-loader", daemon=True)
+    thread.start()
+    wait([found])  # which Ctrl-C may end
+    thread.join()
+    return found.result()
+
+
+def _called(
+    infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None], clips: list[Samples]
+) -> list[FrameOutput]:
+    method = infer()
+    if method is None:  # whoever asked did not wait
+        raise CancelledError()
+    # ALiBi gives distant frames weights below 1e-38, which a CPU multiplies slowly. They count as
+    # zero in this thread, the worker, and in those that it starts for its passes.
+    torch.set_flush_denormal(True)
+    return method(clips)
+
+
+def _result(future: Future[FrameOutput]) -> FrameOutput:
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise CancelledError() from None
