@@ -268,10 +268,7 @@ def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
 
 def serve(_: argparse.Namespace, config: Config) -> int:
     """Serves the page until interrupted."""
-    from emotion.quick_start import large_import
-
-    with large_import():
-        from emotion.server import serve as run_server
+    from emotion.server import serve as run_server
 
     run_server(config)
     return 0

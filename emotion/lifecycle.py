@@ -24,6 +24,7 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
+from emotion.imports import large_import
 from emotion.recognizer import Hooks, Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate
@@ -158,7 +159,8 @@ def load_engine(
     """
     if config.engine == "funasr":
         return _load_funasr(folder, config, on_phase), None
-    from emotion.engine import Engine  # imports torch, for which a server must not wait
+    with large_import():
+        from emotion.engine import Engine  # imports torch, for which a server must not wait
 
     try:
         engine = Engine.load(

@@ -24,18 +24,17 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
 from emotion.config import Config
 from emotion.errors import AddressError, EmotionError, PortInUseError
 from emotion.guard import Guard
+from emotion.imports import large_import
 from emotion.lifecycle import ModelService
 from emotion.outputs import make_own
-from emotion.quick_start import large_import
 from emotion.registry import DEFAULT
-from emotion.ui.gradio_patches import quick_import, refuse_addresses, without_app
+from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.texts import error_pairs
 
@@ -117,14 +116,13 @@ class PageHost:
         # page that is switched off below.
         os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-        with large_import(), quick_import():
+        with large_import():
             import gradio as gr
 
         from emotion.ui.app import build_page
 
         refuse_addresses()
-        with without_app():
-            page = build_page(self._service, self._config)
+        page = build_page(self._service, self._config)
         self._close = page.close
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
@@ -143,9 +141,6 @@ class PageHost:
             pwa=False,
             **page.options,
         )
-        # The queue asks the page for its app.
-        mounted = next(route.app for route in inner.routes if isinstance(route, Mount))
-        page.blocks.app = mounted  # type: ignore[assignment]
         # Gradio checks the paths in a request only for apps that it launched itself; without
         # this any visitor reads any file (tests/test_server.py).
         page.blocks.has_launched = True
