@@ -27,6 +27,9 @@ The tree::
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
     ├── BusyError                 too many requests wait
+    ├── JobRunningError           the visitor already has a recognition under way
+    ├── JobNotFoundError          no such job, or forgotten since it ended
+    ├── RunNotFoundError          no such run in the outputs folder
     ├── CancelledError            the caller withdrew the request
     ├── OutputError               a result could not be written
     ├── AddressError              the server cannot listen at its address
@@ -255,6 +258,30 @@ class BusyError(EmotionError):
     code = "busy"
     template = "{waiting} requests are waiting, which is the limit"
     hint = "Try again in a moment"
+
+
+class JobRunningError(EmotionError):
+    """The visitor already has a recognition under way."""
+
+    code = "job_running"
+    template = "a recognition is still running"
+    hint = "Wait for it, or cancel it first"
+
+
+class JobNotFoundError(EmotionError):
+    """No job has this id, or it ended long ago and was forgotten."""
+
+    code = "job_not_found"
+    template = "there is no job {job_id}"
+    hint = "Jobs are forgotten some time after they end; the run folder stays"
+
+
+class RunNotFoundError(EmotionError):
+    """The outputs folder holds no complete run of this id."""
+
+    code = "run_not_found"
+    template = "there is no run {run_id}"
+    hint = "List the runs of this server; old ones may have been deleted"
 
 
 class CancelledError(EmotionError):

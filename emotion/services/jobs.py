@@ -1,0 +1,362 @@
+"""The queue of recognitions: priorities, progress, results by id, cancellation.
+
+A job is submitted and gets an id. Worker threads take interactive jobs before bulk jobs, and bulk
+jobs never take the last worker, so a visitor's click does not wait for a batch. Any number of
+subscribers follow a job's progress. After its end it can be asked for by id for a while.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar, get_args
+
+from emotion.errors import (
+    BusyError,
+    CancelledError,
+    ConfigError,
+    JobNotFoundError,
+    JobRunningError,
+)
+
+logger = logging.getLogger(__name__)
+
+State = Literal[
+    "queued", "loading", "decoding", "analysing", "saving", "done", "failed", "cancelled"
+]
+Priority = Literal["interactive", "bulk"]
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+_BEAT_S = 1.0
+
+Request = TypeVar("Request")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """Bounds of a `JobManager`.
+
+    Attributes:
+        workers: Jobs that decode or infer at once; inference itself shares batches.
+        interactive: Interactive jobs that work or wait; one more is refused.
+        bulk: Bulk jobs that wait; the submitter of one more waits for room.
+        per_visitor: Interactive jobs of one visitor that work or wait.
+        kept: Ended jobs that are remembered.
+        kept_s: How long they are remembered, in seconds.
+    """
+
+    workers: int = 4
+    interactive: int = 24
+    bulk: int = 64
+    per_visitor: int = 1
+    kept: int = 256
+    kept_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "interactive", "bulk", "per_visitor"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ConfigError(option=name, value=value, expected="at least 1")
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is.
+
+    Attributes:
+        state: What it does now.
+        done: Parts of the recording that the network has seen.
+        total: Parts in all; 0 where not known yet.
+        detail: What a state has to tell, such as the phase of loading a model.
+        log: Lines of the processing log so far.
+        cancelling: Whether it was asked to stop and has not ended yet.
+    """
+
+    state: State = "queued"
+    done: int = 0
+    total: int = 0
+    detail: object = None
+    log: tuple[str, ...] = ()
+    cancelling: bool = False
+
+
+class Job(Generic[Request, Outcome]):
+    """One recognition.
+
+    Attributes:
+        id: Under which the manager finds it.
+        request: What was asked for.
+        visitor: Who asked; None for a caller that is not bounded.
+        priority: ``interactive`` or ``bulk``.
+        ended_at: Monotonic time of its end; None before.
+    """
+
+    def __init__(self, request: Request, visitor: str | None, priority: Priority) -> None:
+        self.id = secrets.token_hex(8)
+        self.request = request
+        self.visitor = visitor
+        self.priority: Priority = priority
+        self.ended_at: float | None = None
+        self._submitted_at = time.monotonic()
+        self._started_at: float | None = None
+        self._changed = threading.Condition()
+        self._revision = 0
+        self._progress = JobProgress()
+        self._outcome: Outcome | None = None
+        self._error: Exception | None = None
+
+    @property
+    def progress(self) -> JobProgress:
+        """How far it is now."""
+        return self._progress
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it was submitted, until its end."""
+        return (self.ended_at or time.monotonic()) - self._submitted_at
+
+    @property
+    def queue_s(self) -> float:
+        """Seconds that it waited for a worker."""
+        until = self._started_at or self.ended_at or time.monotonic()
+        return until - self._submitted_at
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._progress.cancelling or self._progress.state == "cancelled"
+
+    def update(self, **changes: object) -> None:
+        """Tells every subscriber a change of the progress; does nothing once the job has ended."""
+        with self._changed:
+            if self._progress.state in ENDED:
+                return
+            self._progress = replace(self._progress, **changes)  # type: ignore[arg-type]
+            self._revision += 1
+            self._changed.notify_all()
+
+    def log(self, line: str) -> None:
+        """Adds a line to the processing log."""
+        self.update(log=(*self._progress.log, line))
+
+    def cancel(self) -> None:
+        """Asks the job to stop; it ends soon after and leaves no files."""
+        self.update(cancelling=True)
+
+    def follow(self, beat_s: float = _BEAT_S) -> Iterator[JobProgress]:
+        """The progress now, on every change and at least once in ``beat_s``; ends with the job."""
+        seen = -1
+        while True:
+            with self._changed:
+                if self._revision == seen and self._progress.state not in ENDED:
+                    self._changed.wait(beat_s)
+                seen, progress = self._revision, self._progress
+            yield progress
+            if progress.state in ENDED:
+                return
+
+    def result(self, timeout_s: float | None = None) -> Outcome:
+        """What the job gave; waits for its end.
+
+        Args:
+            timeout_s: How long to wait; as long as it takes by default.
+
+        Raises:
+            TimeoutError: It has not ended in time.
+            Exception: What ended the job.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._progress.state in ENDED, timeout_s):
+                raise TimeoutError(f"job {self.id} has not ended within {timeout_s:g} s")
+        if self._error is not None:
+            raise self._error
+        if self._outcome is None:
+            raise CancelledError()
+        return self._outcome
+
+    def run(self, work: Callable[[Job[Request, Outcome]], Outcome]) -> None:
+        """Does the work and keeps what it gives or raises."""
+        self._started_at = time.monotonic()
+        try:
+            if self.cancelled:
+                raise CancelledError()
+            outcome = work(self)
+        except Exception as e:  # raised again by result(), for whoever can answer
+            self.end(error=e)
+        else:
+            self.end(outcome=outcome)
+
+    def end(self, *, outcome: Outcome | None = None, error: Exception | None = None) -> None:
+        """Ends the job with what it gave or with what went wrong."""
+        state: State = "done"
+        if isinstance(error, CancelledError):
+            state = "cancelled"
+        elif error is not None:
+            state = "failed"
+        self._outcome, self._error = outcome, error
+        self.ended_at = time.monotonic()
+        self.update(state=state, cancelling=False)
+
+
+class JobManager(Generic[Request, Outcome]):
+    """Runs jobs in worker threads.
+
+    Args:
+        work: Does a job: reads ``job.request``, tells ``job.update``, and stops with
+            `CancelledError` soon after ``job.cancelled`` turns true.
+        limits: Bounds.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Job[Request, Outcome]], Outcome],
+        limits: JobLimits = JobLimits(),  # frozen
+    ) -> None:
+        self.limits = limits
+        self._work = work
+        self._changed = threading.Condition()
+        self._queues: dict[Priority, deque[Job[Request, Outcome]]] = {
+            priority: deque() for priority in get_args(Priority)
+        }
+        self._running: list[Job[Request, Outcome]] = []
+        self._ended: deque[Job[Request, Outcome]] = deque(maxlen=limits.kept)
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True)
+            for number in range(limits.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(
+        self,
+        request: Request,
+        *,
+        visitor: str | None = None,
+        priority: Priority = "interactive",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Job[Request, Outcome]:
+        """Queues a job.
+
+        Args:
+            request: What is to be recognised.
+            visitor: Who asks; None for a caller that is not bounded.
+            priority: ``interactive`` is refused when there are too many; ``bulk`` waits for room.
+            cancelled: Asked while waiting for room.
+
+        Raises:
+            JobRunningError: The visitor has a job under way.
+            BusyError: There are too many interactive jobs, or the manager is closed.
+            CancelledError: ``cancelled`` said so while waiting for room.
+        """
+        job: Job[Request, Outcome] = Job(request, visitor, priority)
+        with self._changed:
+            if priority == "bulk":
+                while len(self._queues["bulk"]) >= self.limits.bulk and not self._closed:
+                    if cancelled():
+                        raise CancelledError()
+                    self._changed.wait(_BEAT_S / 10)
+            else:
+                self._check_room(visitor)
+            if self._closed:
+                raise BusyError(waiting=self._count())
+            self._queues[priority].append(job)
+            self._changed.notify_all()
+        return job
+
+    def _check_room(self, visitor: str | None) -> None:
+        mine = [j for j in self._active() if j.priority == "interactive"]
+        own = sum(job.visitor == visitor for job in mine if visitor is not None)
+        if own >= self.limits.per_visitor:
+            raise JobRunningError()
+        if len(mine) >= self.limits.interactive:
+            raise BusyError(waiting=len(mine))
+
+    def find(self, job_id: str) -> Job[Request, Outcome]:
+        """The job of that id, under way or ended not long ago.
+
+        Raises:
+            JobNotFoundError: There is none.
+        """
+        with self._changed:
+            self._forget()
+            for job in itertools.chain(self._active(), self._ended):
+                if secrets.compare_digest(job.id, job_id):
+                    return job
+        raise JobNotFoundError(job_id=job_id)
+
+    def active(self, visitor: str | None = None) -> list[Job[Request, Outcome]]:
+        """Jobs that work or wait: all of them, or one visitor's."""
+        with self._changed:
+            return [job for job in self._active() if visitor in (None, job.visitor)]
+
+    def cancel(self, job: Job[Request, Outcome]) -> None:
+        """Asks a job to stop; one that waits ends at once."""
+        job.cancel()
+        with self._changed:
+            queue = self._queues[job.priority]
+            waits = job in queue
+            if waits:
+                queue.remove(job)
+                self._ended.append(job)
+                self._changed.notify_all()
+        if waits:
+            job.end(error=CancelledError())
+
+    def close(self) -> None:
+        """Cancels all jobs, refuses new ones and waits for the workers."""
+        with self._changed:
+            self._closed = True
+            jobs = list(self._active())
+            self._changed.notify_all()
+        for job in jobs:
+            self.cancel(job)
+        for thread in self._threads:
+            thread.join()
+
+    def _active(self) -> Iterator[Job[Request, Outcome]]:
+        return itertools.chain(self._running, *self._queues.values())
+
+    def _count(self) -> int:
+        return sum(1 for _ in self._active())
+
+    def _forget(self) -> None:
+        old = time.monotonic() - self.limits.kept_s
+        while self._ended and (self._ended[0].ended_at or 0.0) < old:
+            self._ended.popleft()
+
+    def _serve(self) -> None:
+        while (job := self._next()) is not None:
+            job.run(self._work)
+            with self._changed:
+                self._running.remove(job)
+                self._ended.append(job)
+                self._forget()
+                self._changed.notify_all()
+            del job  # holds no result while waiting for the next
+
+    def _next(self) -> Job[Request, Outcome] | None:
+        with self._changed:
+            while True:
+                if self._closed:
+                    return None
+                job = self._take()
+                if job is not None:
+                    self._running.append(job)
+                    self._changed.notify_all()
+                    return job
+                self._changed.wait()
+
+    def _take(self) -> Job[Request, Outcome] | None:
+        if self._queues["interactive"]:
+            return self._queues["interactive"].popleft()
+        bulk = sum(job.priority == "bulk" for job in self._running)
+        if self._queues["bulk"] and (bulk < self.limits.workers - 1 or self.limits.workers == 1):
+            return self._queues["bulk"].popleft()
+        return None

@@ -1,0 +1,262 @@
+"""Run folders: complete or not there at all, found again by id, deleted when old.
+
+A run is written under a hidden temporary name beside its final one and renamed when it is complete,
+so a reader never sees half a run. A process that was killed leaves only a hidden folder, which the
+next run removes. The name of a run's folder, ``outputs_YYYYMMDD_HHMMSS``, is its id everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from emotion.errors import OutputError, RunNotFoundError
+from emotion.storage.run_index import RunFilter, RunIndex, RunSummary
+
+AUDIO_FILE = "processed_audio.wav"
+RESULT_FILE = "result.json"
+EMBEDDING_FILE = "embedding.npy"
+FRAME_EMBEDDINGS_FILE = "embedding_frames.npy"
+_PARTIAL = ".partial-"
+_SUFFIXES = 1000
+_ID = re.compile(r"outputs_\d{8}_\d{6}(_\d{3})?")
+
+
+class RunStore:
+    """The runs below one folder.
+
+    Args:
+        folder: Where runs are kept; made when the first run is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._index = RunIndex(folder, RESULT_FILE)
+
+    def create(self, now: datetime | None = None) -> RunWriter:
+        """Begins a run; use the writer as a context manager.
+
+        Args:
+            now: Local time of the run.
+
+        Raises:
+            OutputError: The folder cannot be made.
+        """
+        return RunWriter(self.folder, now or datetime.now())
+
+    def ids(self) -> list[str]:
+        """The ids of all complete runs, newest first."""
+        return run_ids(self.folder)
+
+    def find(self, run_id: str) -> Path:
+        """The folder of a run.
+
+        Raises:
+            RunNotFoundError: There is no complete run of that id.
+        """
+        folder = self.folder / run_id
+        if not _ID.fullmatch(run_id) or not (folder / RESULT_FILE).is_file():
+            raise RunNotFoundError(run_id=run_id)
+        return folder
+
+    def result(self, run_id: str) -> dict[str, Any]:
+        """What ``result.json`` of a run holds.
+
+        Raises:
+            RunNotFoundError: There is no complete run of that id, or its result is damaged.
+        """
+        try:
+            text = (self.find(run_id) / RESULT_FILE).read_text(encoding="utf-8")
+            data: dict[str, Any] = json.loads(text)
+        except (OSError, ValueError) as e:
+            raise RunNotFoundError(run_id=run_id) from e
+        return data
+
+    def search(
+        self, *, limit: int = 50, offset: int = 0, where: RunFilter | None = None
+    ) -> tuple[list[RunSummary], int]:
+        """Runs, newest first, without reading the folder of each.
+
+        Args:
+            limit: The most to give.
+            offset: How many of the newest to leave out.
+            where: Which runs; all by default.
+
+        Returns:
+            The runs, and how many there are in all.
+        """
+        return self._index.search(run_ids(self.folder), limit, offset, where or RunFilter())
+
+    def delete(self, run_id: str) -> None:
+        """Deletes a run.
+
+        Raises:
+            RunNotFoundError: There is no complete run of that id.
+            OutputError: It cannot be deleted.
+        """
+        folder = self.find(run_id)
+        # Renamed first, so that nobody meets half a run.
+        doomed = self.folder / f"{_PARTIAL}deleted-{run_id}"
+        with _reported(self.folder):
+            shutil.rmtree(doomed, ignore_errors=True)
+            folder.rename(doomed)
+            shutil.rmtree(doomed)
+
+    def delete_older_than(self, days: float, now: datetime | None = None) -> list[str]:
+        """Deletes old runs and nothing else in the folder.
+
+        Args:
+            days: Runs that began earlier than this many days ago are deleted.
+            now: Local time.
+
+        Returns:
+            The ids of the deleted runs.
+        """
+        limit = (now or datetime.now()) - timedelta(days=days)
+        stamp = limit.strftime("outputs_%Y%m%d_%H%M%S")
+        old = [run_id for run_id in self.ids() if run_id < stamp]
+        for run_id in old:
+            with contextlib.suppress(RunNotFoundError):  # somebody else deleted it
+                self.delete(run_id)
+        return old
+
+
+class RunWriter:
+    """A run in the making; `commit` gives it its name, leaving the block without that removes it.
+
+    Args:
+        outputs_dir: Where runs are kept; made if absent.
+        now: Local time of the run.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, outputs_dir: Path, now: datetime) -> None:
+        self._outputs_dir = outputs_dir
+        self._stamp = now.strftime("outputs_%Y%m%d_%H%M%S")
+        self._final: Path | None = None
+        with _reported(outputs_dir):
+            outputs_dir.mkdir(parents=True, exist_ok=True)
+            self.path = make_own(outputs_dir, _PARTIAL)
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._final is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """The path to write a file of the run to.
+
+        Raises:
+            OutputError: The file could not be written within the block.
+        """
+        with _reported(self._outputs_dir):
+            yield self.path / name
+
+    def write_json(self, data: dict[str, Any]) -> None:
+        """Writes ``result.json``, UTF-8, Chinese as it is.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)
+        with self.writing(RESULT_FILE) as path:
+            path.write_text(text + "\n", encoding="utf-8")
+
+    def write_array(self, name: str, array: NDArray[np.float32]) -> None:
+        """Writes one NumPy file.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        with self.writing(name) as path:
+            np.save(path, array, allow_pickle=False)
+
+    def commit(self) -> Path:
+        """Gives the run its final name: with a suffix where that second already has a run.
+
+        Raises:
+            OutputError: No name is free, or the folder cannot be renamed.
+        """
+        with _reported(self._outputs_dir):
+            self.path.chmod(0o755)
+            for number in range(_SUFFIXES):
+                suffix = f"_{number:03d}" if number else ""
+                final = self._outputs_dir / f"{self._stamp}{suffix}"
+                if final.exists():
+                    continue
+                try:
+                    self.path.rename(final)  # fails on a folder with files: takes no other's
+                except OSError:
+                    if final.exists():
+                        continue
+                    raise
+                self._final = final
+                return final
+        raise OutputError(path=self._outputs_dir, reason=f"{_SUFFIXES} runs in {self._stamp}")
+
+
+@contextlib.contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise OutputError(path=folder, reason=e.strerror or str(e)) from e
+
+
+def run_ids(folder: Path) -> list[str]:
+    """The ids of the runs in a folder, newest first; by their names only."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e.name for e in entries if _ID.fullmatch(e.name)), reverse=True)
+    except FileNotFoundError:
+        return []
+
+
+def make_own(parent: Path, prefix: str) -> Path:
+    """Makes a folder of this process's, and removes those that killed processes left behind.
+
+    Args:
+        parent: Where it is made.
+        prefix: How its name begins; the host's name and the process's id follow.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    # The host's name, because a process id means nothing on another host that shares the folder.
+    own = prefix + re.sub(r"\W", "", platform.node()) + "-"
+    for folder in parent.glob(f"{own}*"):
+        owner = folder.name.removeprefix(own).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=parent))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.pid_exists(pid)
+    except OverflowError:  # no process has such a number
+        return False

@@ -1,0 +1,246 @@
+"""The queue of recognitions: order, bounds, progress, results and cancellation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from emotion.errors import (
+    AudioEmptyError,
+    BusyError,
+    CancelledError,
+    ConfigError,
+    JobNotFoundError,
+    JobRunningError,
+)
+from emotion.services.jobs import Job, JobLimits, JobManager
+
+WAIT_S = 20.0
+
+
+class Bench:
+    """Work that a test can hold: a request is a name; "bad" fails."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.order: list[str] = []
+
+    def __call__(self, job: Job[str, str]) -> str:
+        self.order.append(job.request)
+        self.entered.release()
+        job.update(state="decoding")
+        while not self.gate.wait(0.005):
+            if job.cancelled:
+                raise CancelledError()
+        if job.request == "bad":
+            raise AudioEmptyError(file="bad")
+        job.update(state="analysing", done=1, total=2)
+        job.log("[INFO] half")
+        return job.request.upper()
+
+    def wait(self, count: int = 1) -> None:
+        for _ in range(count):
+            assert self.entered.acquire(timeout=WAIT_S)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def manager(bench: Bench) -> Iterator[JobManager[str, str]]:
+    made = JobManager(bench, JobLimits(workers=2, interactive=3, bulk=2))
+    yield made
+    bench.gate.set()
+    made.close()
+
+
+def test_a_job_gives_its_result_by_id(manager: JobManager[str, str]) -> None:
+    job = manager.submit("a")
+    assert job.result(WAIT_S) == "A"
+    assert manager.find(job.id) is job
+    assert job.progress.state == "done" and job.progress.log == ("[INFO] half",)
+    assert 0 <= job.queue_s <= job.elapsed_s
+    with pytest.raises(JobNotFoundError):
+        manager.find("0" * 16)
+
+
+def test_a_failure_reaches_whoever_asks(manager: JobManager[str, str]) -> None:
+    job = manager.submit("bad")
+    for _ in range(2):
+        with pytest.raises(AudioEmptyError):
+            job.result(WAIT_S)
+    assert job.progress.state == "failed"
+    assert manager.submit("a").result(WAIT_S) == "A"  # the worker lives on
+
+
+def test_every_subscriber_sees_every_state_to_the_end(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    bench.wait()
+    seen: list[list[str]] = [[], []]
+
+    def follow(states: list[str]) -> None:
+        states.extend(progress.state for progress in job.follow())
+
+    threads = [threading.Thread(target=follow, args=(states,)) for states in seen]
+    for thread in threads:
+        thread.start()
+    bench.gate.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert [states[-1] for states in seen] == ["done", "done"]
+    assert list(job.follow())[0].state == "done"  # also for whoever comes later
+
+
+def test_a_follower_hears_something_while_nothing_changes(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    bench.wait()
+    beats = job.follow(beat_s=0.001)
+    assert len({next(beats).state for _ in range(20)}) <= 2
+    job.cancel()
+    assert [progress.state for progress in beats][-1] == "cancelled"
+
+
+def test_interactive_jobs_come_before_bulk(manager: JobManager[str, str], bench: Bench) -> None:
+    bench.gate.clear()
+    first = manager.submit("first", priority="bulk")
+    bench.wait()
+    jobs = [manager.submit(name, priority="bulk") for name in ("bulk 1", "bulk 2")]
+    assert bench.order == ["first"]  # bulk never takes the last worker
+    click = manager.submit("click")
+    bench.wait()
+    assert bench.order == ["first", "click"]
+    jobs.append(manager.submit("second click"))
+    bench.gate.set()
+    for job in (first, click, *jobs):
+        job.result(WAIT_S)
+    assert bench.order.index("second click") < bench.order.index("bulk 2")
+
+
+def test_with_one_worker_bulk_is_served_too(bench: Bench) -> None:
+    manager = JobManager(bench, JobLimits(workers=1))
+    assert manager.submit("a", priority="bulk").result(WAIT_S) == "A"
+    manager.close()
+
+
+def test_too_many_interactive_jobs_are_refused(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    for name in "abc":
+        manager.submit(name)
+    with pytest.raises(BusyError, match="3 requests"):
+        manager.submit("d")
+    manager.submit("e", priority="bulk")  # has places of its own
+    bench.gate.set()
+
+
+def test_one_job_a_visitor(manager: JobManager[str, str], bench: Bench) -> None:
+    bench.gate.clear()
+    job = manager.submit("a", visitor="ann")
+    with pytest.raises(JobRunningError):
+        manager.submit("b", visitor="ann")
+    manager.submit("c", visitor="bob")
+    assert [j.request for j in manager.active("ann")] == ["a"]
+    assert len(manager.active()) == 2
+    bench.gate.set()
+    job.result(WAIT_S)
+    manager.active("ann")
+    while manager.active("ann"):  # the worker lets go of it right after its end
+        pass
+    assert manager.submit("b", visitor="ann").result(WAIT_S) == "B"
+
+
+def test_bulk_waits_for_room_instead_of_being_refused(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    running = manager.submit("0", priority="bulk")
+    bench.wait()
+    manager.submit("1", priority="bulk")
+    manager.submit("2", priority="bulk")
+    found: list[str] = []
+    submitter = threading.Thread(
+        target=lambda: found.append(manager.submit("3", priority="bulk").result(WAIT_S))
+    )
+    submitter.start()
+    submitter.join(0.05)
+    assert submitter.is_alive() and len(manager.active()) == 3
+    with pytest.raises(CancelledError):
+        manager.submit("4", priority="bulk", cancelled=lambda: True)
+    bench.gate.set()
+    submitter.join(WAIT_S)
+    assert found == ["3"] and running.result(WAIT_S) == "0"
+
+
+def test_a_running_job_is_cancelled(manager: JobManager[str, str], bench: Bench) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    bench.wait()
+    manager.cancel(job)
+    with pytest.raises(CancelledError):
+        job.result(WAIT_S)
+    assert job.progress.state == "cancelled" and job.cancelled
+
+
+def test_a_waiting_job_ends_at_once_and_never_runs(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    for name in "ab":
+        manager.submit(name)
+    bench.wait(2)
+    job = manager.submit("waits")
+    manager.cancel(job)
+    assert job.progress.state == "cancelled"
+    assert manager.find(job.id) is job
+    bench.gate.set()
+    assert "waits" not in bench.order
+
+
+def test_a_result_with_a_time_limit(manager: JobManager[str, str], bench: Bench) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    with pytest.raises(TimeoutError, match="has not ended within 0.01 s"):
+        job.result(0.01)
+
+
+def test_ended_jobs_are_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = JobManager(bench, JobLimits(workers=1, kept=2, kept_s=100.0))
+    jobs = [manager.submit(name) for name in "abc"]
+    for job in jobs:
+        job.result(WAIT_S)
+    manager.close()
+    with pytest.raises(JobNotFoundError):
+        manager.find(jobs[0].id)
+    assert manager.find(jobs[2].id) is jobs[2]
+    jobs[2].ended_at = jobs[1].ended_at = -1e9
+    with pytest.raises(JobNotFoundError):
+        manager.find(jobs[2].id)
+
+
+def test_closing_cancels_everything(bench: Bench) -> None:
+    manager = JobManager(bench, JobLimits(workers=1))
+    bench.gate.clear()
+    jobs = [manager.submit(name) for name in "ab"]
+    bench.wait()
+    manager.close()
+    assert [job.progress.state for job in jobs] == ["cancelled", "cancelled"]
+    with pytest.raises(BusyError):
+        manager.submit("c")
+
+
+def test_limits_are_checked() -> None:
+    with pytest.raises(ConfigError, match="workers"):
+        JobLimits(workers=0)
