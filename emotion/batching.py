@@ -2,7 +2,8 @@
 
 It knows neither torch nor audio. Callers submit items and get futures; one thread takes the oldest
 item, and with it those that fit and that came while it was busy, and works on them together. It
-never waits for company: a lone item begins at once.
+never waits for company: a lone item begins at once. Interactive items come before bulk items and
+do not share a batch with them. Too many interactive items are refused, bulk items wait for room.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from emotion.errors import BusyError
+from emotion.errors import BusyError, CancelledError, ModelNotReadyError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Priority = Literal["interactive", "bulk"]
+_BEAT_S = 0.1
 
 
 class MicroBatcher(Generic[Item, Answer]):
@@ -26,7 +29,8 @@ class MicroBatcher(Generic[Item, Answer]):
         work: Answers a list of items, in their order; called from one thread only.
         cost: What a batch of some items costs.
         most: The most that a batch may cost; a single item may cost more.
-        waiting: How many items may wait.
+        waiting: How many interactive items may wait; one more is refused.
+        bulk_waiting: How many bulk items may wait; the submitter of one more waits for room.
     """
 
     def __init__(
@@ -36,38 +40,71 @@ class MicroBatcher(Generic[Item, Answer]):
         cost: Callable[[Sequence[Item]], float],
         most: float,
         waiting: int = 256,
+        bulk_waiting: int = 256,
     ) -> None:
         self._work = work
         self._cost = cost
         self._most = most
-        self._limit = waiting
-        self._queue: deque[tuple[Item, Future[Answer]]] = deque()
+        self._waiting = waiting
+        self._bulk_waiting = bulk_waiting
+        self._queues: dict[Priority, deque[tuple[Item, Future[Answer]]]] = {
+            "interactive": deque(),
+            "bulk": deque(),
+        }
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, item: Item) -> Future[Answer]:
+    def submit(
+        self,
+        item: Item,
+        priority: Priority = "interactive",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Future[Answer]:
         """Queues an item; cancelling the future before its batch begins drops it.
 
-        Raises:
-            BusyError: Too many items wait, or the batcher is closed.
-        """
-        return self.submit_all([item])[0]
+        Args:
+            item: What to work on.
+            priority: ``interactive`` items come first.
+            cancelled: Asked while a bulk item waits for room.
 
-    def submit_all(self, items: Sequence[Item]) -> list[Future[Answer]]:
+        Raises:
+            BusyError: Too many interactive items wait.
+            CancelledError: ``cancelled`` said so while waiting for room.
+            ModelNotReadyError: The batcher is closed.
+        """
+        return self.submit_all([item], priority, cancelled)[0]
+
+    def submit_all(
+        self,
+        items: Sequence[Item],
+        priority: Priority = "interactive",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Future[Answer]]:
         """Queues items at once, so that the first batch already holds all that fit.
 
-        Raises:
-            BusyError: There is no room for all of them, or the batcher is closed.
+        Arguments and errors are those of `submit`.
         """
         futures: list[Future[Answer]] = [Future() for _ in items]
         with self._changed:
-            if self._closed or len(self._queue) + len(items) > self._limit:
-                raise BusyError(waiting=len(self._queue))
-            self._queue.extend(zip(items, futures, strict=True))
+            waiting = len(self._queues[priority])
+            if priority == "interactive" and waiting + len(items) > self._waiting:
+                raise BusyError(waiting=waiting)
+            while priority == "bulk" and not self._closed and not self._has_room(len(items)):
+                if cancelled():
+                    raise CancelledError()
+                self._changed.wait(_BEAT_S)
+            if self._closed:
+                raise ModelNotReadyError(reason="the engine was closed")
+            self._queues[priority].extend(zip(items, futures, strict=True))
             self._changed.notify_all()
         return futures
+
+    def _has_room(self, count: int) -> bool:
+        # A caller with more items than there are places gets in when nobody waits.
+        waiting = len(self._queues["bulk"])
+        return not waiting or waiting + count <= self._bulk_waiting
 
     def close(self, wait: bool = True) -> None:
         """Cancels what waits, and ends the worker after its present batch.
@@ -77,9 +114,10 @@ class MicroBatcher(Generic[Item, Answer]):
         """
         with self._changed:
             self._closed = True
-            for _, future in self._queue:
-                future.cancel()
-            self._queue.clear()
+            for queue in self._queues.values():
+                for _, future in queue:
+                    future.cancel()
+                queue.clear()
             self._changed.notify_all()
         if wait:
             self._thread.join()
@@ -94,24 +132,26 @@ class MicroBatcher(Generic[Item, Answer]):
     def _next(self) -> list[tuple[Item, Future[Answer]]]:
         """The next batch; empty once closed."""
         with self._changed:
-            batch: list[tuple[Item, Future[Answer]]] = []
-            while not batch and not self._closed:
-                self._changed.wait_for(lambda: self._queue or self._closed)
-                batch = self._take()
-            return batch
+            while not self._closed:
+                for priority in self._queues:
+                    if batch := self._take(priority):
+                        self._changed.notify_all()  # there is room
+                        return batch
+                self._changed.wait_for(lambda: any(self._queues.values()) or self._closed)
+            return []
 
-    def _take(self) -> list[tuple[Item, Future[Answer]]]:
+    def _take(self, priority: Priority) -> list[tuple[Item, Future[Answer]]]:
         # The oldest first, so that none starves; then every younger one that still fits.
         batch: list[tuple[Item, Future[Answer]]] = []
         left: deque[tuple[Item, Future[Answer]]] = deque()
         items: list[Item] = []
-        for item, future in self._queue:
+        for item, future in self._queues[priority]:
             if items and self._cost([*items, item]) > self._most:
                 left.append((item, future))
             elif future.set_running_or_notify_cancel():
                 batch.append((item, future))
                 items.append(item)
-        self._queue = left
+        self._queues[priority] = left
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Answer]]]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
@@ -16,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotion.batching import MicroBatcher
+from emotion.batching import MicroBatcher, Priority
 from emotion.config import SAMPLE_RATE_HZ
 from emotion.device import Placement, memory_text
 from emotion.errors import CancelledError, ModelError
 from emotion.labels import LABELS
 
-_AT_ONCE = 128  # clips of one caller that wait; the queue has room for others' beside them
+_AHEAD = 64  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
 
 Samples = NDArray[np.float32]
@@ -98,45 +99,66 @@ class EngineBase(ABC):
             cancelled: Asked while waiting; true withdraws the request.
 
         Raises:
-            ModelError: The network gave values that are not finite.
+            ModelError: The network gave values that are not finite, or the engine is closed.
             BusyError: Too many requests wait.
             CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
         """
-        future = self._batcher.submit(samples)
-        while not future.done():
-            wait([future], _BEAT_S)
-            if cancelled():
-                future.cancel()
-        return _result(future)
+        return _result(self._batcher.submit(samples), cancelled)
 
-    def infer_many(self, clips: Sequence[Samples]) -> Iterator[tuple[int, FrameOutput]]:
+    def infer_many(
+        self,
+        clips: Iterable[Samples],
+        *,
+        priority: Priority = "bulk",
+        ahead: int = _AHEAD,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, FrameOutput]]:
         """`infer` for many clips, which may share batches.
 
-        Whoever leaves the loop withdraws what still waits.
+        Whoever leaves the loop withdraws what still waits. Outputs are forgotten once they are
+        given, and no more than ``ahead`` clips are taken ahead, so memory does not grow with the
+        number of clips.
 
         Args:
-            clips: Each float32, (samples,), 16 kHz.
+            clips: Each float32, (samples,), 16 kHz. A list is taken in the order of its lengths,
+                so that batches hold clips of similar lengths; anything else in its own order.
+            priority: ``bulk`` waits for room and comes after interactive requests.
+            ahead: How many clips may wait or be worked on at once.
+            cancelled: Asked while waiting; true withdraws the rest.
 
         Yields:
-            Each clip's place in ``clips`` and its output, which the engine then forgets: not in
-            the order of ``clips``, but as soon as they are there.
+            Each clip's place in ``clips`` and its output, in the order in which they are taken.
 
         Raises:
-            ModelError: The network gave values that are not finite.
-            BusyError: Too many requests wait; told when the first output of 128 is asked for.
-            CancelledError: The engine was closed meanwhile.
+            ModelError: The network gave values that are not finite, or the engine is closed.
+            BusyError: Too many requests wait; only for interactive ones.
+            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
         """
-        # Similar lengths side by side, so that a padded batch holds little padding.
-        order = sorted(range(len(clips)), key=lambda i: clips[i].size)
-        for first in range(0, len(order), _AT_ONCE):
-            part = order[first : first + _AT_ONCE]
-            futures = deque(self._batcher.submit_all([clips[i] for i in part]))
-            try:
-                for i in part:
-                    yield i, _result(futures.popleft())
-            finally:
-                for future in futures:
-                    future.cancel()
+        source: Iterator[tuple[int, Samples]] = iter(enumerate(clips))
+        if isinstance(clips, Sequence):
+            order = sorted(range(len(clips)), key=lambda i: clips[i].size)
+            source = ((i, clips[i]) for i in order)
+        pending: deque[tuple[int, Future[FrameOutput]]] = deque()
+        try:
+            while True:
+                if more := list(itertools.islice(source, ahead - len(pending))):
+                    pending.extend(self._submit(more, priority, cancelled))
+                del more
+                if not pending:
+                    return
+                yield _first_of(pending, cancelled)
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+    def _submit(
+        self,
+        clips: list[tuple[int, Samples]],
+        priority: Priority,
+        cancelled: Callable[[], bool],
+    ) -> list[tuple[int, Future[FrameOutput]]]:
+        futures = self._batcher.submit_all([clip for _, clip in clips], priority, cancelled)
+        return [(place, future) for (place, _), future in zip(clips, futures, strict=True)]
 
     def close(self) -> None:
         """Ends the worker; the engine cannot be used afterwards."""
@@ -202,7 +224,20 @@ def _called(
     return method(clips)
 
 
-def _result(future: Future[FrameOutput]) -> FrameOutput:
+def _first_of(
+    pending: deque[tuple[int, Future[FrameOutput]]], cancelled: Callable[[], bool]
+) -> tuple[int, FrameOutput]:
+    # A function of its own, so that nothing holds an output while its receiver works on it.
+    place, future = pending.popleft()
+    return place, _result(future, cancelled)
+
+
+def _result(future: Future[FrameOutput], cancelled: Callable[[], bool]) -> FrameOutput:
+    while not future.done():
+        wait([future], _BEAT_S)
+        if cancelled():
+            future.cancel()
+            raise CancelledError()  # a pass under way ends by itself; nobody waits for it
     try:
         return future.result()
     except concurrent.futures.CancelledError:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from emotion.batching import MicroBatcher
-from emotion.errors import BusyError
+from emotion.errors import BusyError, ModelNotReadyError
+from emotion.errors import CancelledError as CancelledByCaller
 
 
 class Worker:
@@ -141,8 +142,61 @@ def test_closing_leaves_nobody_waiting(worker: Worker) -> None:
     worker.gate.set()
     closing.join(10)
     assert first.result(10) == 10
-    with pytest.raises(BusyError):
+    with pytest.raises(ModelNotReadyError, match="the engine was closed"):
         batcher.submit(3)
+
+
+def test_interactive_items_come_first_and_alone(worker: Worker, start: Any) -> None:
+    batcher = start()
+    hold(worker, batcher)
+    bulk = [batcher.submit(item, "bulk") for item in (2, 3)]
+    clicks = [batcher.submit(item) for item in (4, 5)]
+    worker.gate.set()
+    assert [future.result(10) for future in (*bulk, *clicks)] == [20, 30, 40, 50]
+    assert worker.batches == [[1], [4, 5], [2, 3]]
+
+
+def test_bulk_items_wait_for_room(worker: Worker, start: Any) -> None:
+    batcher = start(waiting=1, bulk_waiting=2)
+    hold(worker, batcher)
+    batcher.submit_all([2, 3], "bulk")
+    with pytest.raises(CancelledByCaller):
+        batcher.submit(4, "bulk", lambda: True)
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(batcher.submit(6, "bulk").result(10)))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    click = batcher.submit(5)  # has a place of its own
+    worker.gate.set()
+    thread.join(10)
+    assert found == [60] and click.result(10) == 50
+
+
+def test_more_bulk_items_than_places_get_in_when_nobody_waits(worker: Worker, start: Any) -> None:
+    batcher = start(bulk_waiting=2)
+    assert [f.result(10) for f in batcher.submit_all([1, 2, 3, 4], "bulk")] == [10, 20, 30, 40]
+
+
+def test_closing_ends_the_wait_for_room(worker: Worker) -> None:
+    batcher: MicroBatcher[int, int] = MicroBatcher(worker, cost=sum, most=10.0, bulk_waiting=1)
+    hold(worker, batcher)
+    batcher.submit(2, "bulk")
+    errors: list[Exception] = []
+
+    def submit() -> None:
+        try:
+            batcher.submit(3, "bulk")
+        except ModelNotReadyError as e:
+            errors.append(e)
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    batcher.close(wait=False)
+    thread.join(10)
+    assert len(errors) == 1
+    worker.gate.set()
+    batcher.close()
 
 
 def test_the_cost_is_that_of_the_whole_batch(worker: Worker, start: Any) -> None:

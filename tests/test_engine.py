@@ -17,7 +17,7 @@ from emotion.checkpoint import load_checkpoint
 from emotion.config import PROJECT_DIR
 from emotion.device import cpu_has_bf16, place
 from emotion.engine import Engine
-from emotion.errors import BusyError, CancelledError, CheckpointError, ModelError
+from emotion.errors import CancelledError, CheckpointError, ModelError, ModelNotReadyError
 from emotion.labels import LABELS
 from emotion.layers import Block
 from tests.conftest import tone
@@ -257,7 +257,7 @@ def test_closing_withdraws_what_waits(
 def test_a_closed_engine_refuses(tiny_checkpoint: Path) -> None:
     other = Engine.load(tiny_checkpoint, device="cpu")
     other.close()
-    with pytest.raises(BusyError):
+    with pytest.raises(ModelNotReadyError, match="closed"):
         other.infer(tone(1.0))
 
 

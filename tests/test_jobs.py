@@ -97,7 +97,7 @@ def test_every_subscriber_sees_every_state_to_the_end(
     for thread in threads:
         thread.join(WAIT_S)
     assert [states[-1] for states in seen] == ["done", "done"]
-    assert list(job.follow())[0].state == "done"  # also for whoever comes later
+    assert next(job.follow()).state == "done"  # also for whoever comes later
 
 
 def test_a_follower_hears_something_while_nothing_changes(
@@ -134,9 +134,7 @@ def test_with_one_worker_bulk_is_served_too(bench: Bench) -> None:
     manager.close()
 
 
-def test_too_many_interactive_jobs_are_refused(
-    manager: JobManager[str, str], bench: Bench
-) -> None:
+def test_too_many_interactive_jobs_are_refused(manager: JobManager[str, str], bench: Bench) -> None:
     bench.gate.clear()
     for name in "abc":
         manager.submit(name)
@@ -212,7 +210,7 @@ def test_a_waiting_job_ends_at_once_and_never_runs(
 def test_a_result_with_a_time_limit(manager: JobManager[str, str], bench: Bench) -> None:
     bench.gate.clear()
     job = manager.submit("a")
-    with pytest.raises(TimeoutError, match="has not ended within 0.01 s"):
+    with pytest.raises(TimeoutError, match=r"has not ended within 0\.01 s"):
         job.result(0.01)
 
 

@@ -16,7 +16,7 @@ import pytest
 from emotion.errors import ModelError, OutputError, RunNotFoundError
 from emotion.storage import run_store
 from emotion.storage.run_index import INDEX_FILE, RunFilter
-from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, make_own
+from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, RunWriter, make_own
 
 NOW = datetime(2026, 3, 4, 5, 6, 7)
 
@@ -78,19 +78,21 @@ def test_many_runs_of_a_second_at_once(store: RunStore) -> None:
 
 
 def test_an_error_leaves_nothing_and_stays_what_it_is(store: RunStore) -> None:
-    with pytest.raises(ModelError, match="network"), store.create(NOW) as run:
-        run.write_json(result())
-        raise ModelError(reason="the network overflowed")
-    with pytest.raises(OSError, match="socket"), store.create(NOW):
-        raise OSError("socket")  # not the folder's fault
+    for error in (ModelError(reason="the network overflowed"), OSError("a broken socket")):
+        with pytest.raises(type(error)) as caught, store.create(NOW):
+            raise error
+        assert caught.value is error
     assert os.listdir(store.folder) == []
 
 
 def test_a_disk_that_is_full(store: RunStore) -> None:
-    with pytest.raises(OutputError, match="No space left"), store.create(NOW) as run:
+    def fill(run: RunWriter) -> None:
         with run.writing("a.csv") as path:
             path.write_text("half")
             raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match="No space left"), store.create(NOW) as run:
+        fill(run)
     assert os.listdir(store.folder) == []
 
 
