@@ -71,7 +71,9 @@ class Verdict:
         table = {label: _round(score) for label, score in zip(LABELS, scores, strict=True)}
         order = np.argsort(-scores, kind="stable")
         first = LABELS[int(order[0])]
-        others = {LABELS[i]: _round(scores[i]) for i in order[1:] if scores[i] > SECONDARY_THRESHOLD}
+        others = {
+            LABELS[i]: _round(scores[i]) for i in order[1:] if scores[i] > SECONDARY_THRESHOLD
+        }
         return cls(first, table[first], table, others)
 
 

@@ -1,0 +1,82 @@
+"""The samples of a recording of any length: in memory while short, else in a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.config import SAMPLE_RATE_HZ
+
+Samples = NDArray[np.float32]
+
+MEMORY_BYTES = 32 * 2**20  # 8 min 44 s at 16 kHz
+_BLOCK_SAMPLES = 1 << 20
+_ITEM_BYTES = 4
+
+
+class SampleBuffer:
+    """Mono samples at 16 kHz that are appended once and read many times, from any thread.
+
+    Args:
+        memory_bytes: More than this goes to a temporary file, which the system removes with the
+            buffer.
+
+    Attributes:
+        size: Samples so far.
+        gain: Every sample is multiplied by it when it is read.
+    """
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
+        self.size = 0
+        self.gain = 1.0
+        self._lock = threading.Lock()
+        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115
+        self._finalizer = weakref.finalize(self, self._file.close)
+
+    @classmethod
+    def of(cls, samples: Samples) -> SampleBuffer:
+        """A buffer that holds these samples: float32, (samples,)."""
+        buffer = cls()
+        buffer.append(samples)
+        return buffer
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.size / SAMPLE_RATE_HZ
+
+    def append(self, samples: Samples) -> None:
+        """Adds samples at the end.
+
+        Args:
+            samples: float32, (samples,).
+
+        Raises:
+            OSError: The temporary file cannot be written.
+        """
+        with self._lock:
+            self._file.seek(0, 2)
+            self._file.write(np.ascontiguousarray(samples, "<f4").data)
+            self.size += samples.size
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """A copy of the samples from ``start`` up to ``stop``: float32, (samples,)."""
+        stop = self.size if stop is None else min(stop, self.size)
+        with self._lock:
+            self._file.seek(start * _ITEM_BYTES)
+            data = self._file.read(max(0, stop - start) * _ITEM_BYTES)
+        return np.frombuffer(data, "<f4") * np.float32(self.gain)
+
+    def blocks(self, samples: int = _BLOCK_SAMPLES) -> Iterator[Samples]:
+        """All samples in order, so many at a time."""
+        for start in range(0, self.size, samples):
+            yield self.read(start, start + samples)
+
+    def close(self) -> None:
+        """Frees the memory and the temporary file."""
+        self._finalizer()

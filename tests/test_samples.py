@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from emotion.samples import SampleBuffer
+
+
+def ramp(size: int, start: int = 0) -> np.ndarray:
+    return np.arange(start, start + size, dtype=np.float32)
+
+
+@pytest.mark.parametrize("memory_bytes", [1, 1 << 20])  # in a file, and in memory
+def test_what_was_appended_is_read(memory_bytes: int) -> None:
+    buffer = SampleBuffer(memory_bytes)
+    buffer.append(ramp(1000))
+    buffer.append(ramp(600, 1000)[::1])
+    assert buffer.size == 1600 and buffer.duration_s == 0.1
+    np.testing.assert_array_equal(buffer.read(), ramp(1600))
+    np.testing.assert_array_equal(buffer.read(990, 1010), ramp(20, 990))
+    np.testing.assert_array_equal(buffer.read(1590, 9999), ramp(10, 1590))
+    assert buffer.read(1600).size == 0
+    assert [block.size for block in buffer.blocks(700)] == [700, 700, 200]
+    buffer.append(ramp(1, 1600))  # after reading
+    np.testing.assert_array_equal(buffer.read(1598), ramp(3, 1598))
+    buffer.close()
+
+
+def test_samples_of_any_layout() -> None:
+    samples = np.stack([ramp(50), -ramp(50)], axis=1).astype(">f8")[:, 0]
+    np.testing.assert_array_equal(SampleBuffer.of(samples).read(), ramp(50))
+
+
+def test_the_gain_is_applied_to_what_is_read_only() -> None:
+    buffer = SampleBuffer.of(ramp(5))
+    buffer.gain = 2.0
+    np.testing.assert_array_equal(buffer.read(), 2 * ramp(5))
+    buffer.gain = 1.0
+    np.testing.assert_array_equal(buffer.read(), ramp(5))
+
+
+def test_a_long_recording_is_not_held_in_memory() -> None:
+    buffer = SampleBuffer(memory_bytes=1000)
+    assert not buffer._file._rolled
+    for i in range(4):
+        buffer.append(ramp(100, 100 * i))
+    assert buffer._file._rolled
+
+
+def test_threads_read_what_they_asked_for() -> None:
+    buffer = SampleBuffer(memory_bytes=1)
+    buffer.append(ramp(64_000))
+    wrong: list[int] = []
+
+    def read(first: int) -> None:
+        for start in range(first, 60_000, 997):
+            if buffer.read(start, start + 50)[0] != start:
+                wrong.append(start)
+
+    threads = [threading.Thread(target=read, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
