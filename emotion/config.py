@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from emotion.core import paths
 from emotion.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
-PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = paths.PROJECT_DIR
 
 Granularity = Literal["utterance", "frame"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -95,7 +96,7 @@ class EngineConfig:
     precision: Precision = "auto"
     hub: Hub | None = None
     offline: bool = False
-    models_dir: Path = PROJECT_DIR / "models"
+    models_dir: Path = field(default_factory=paths.models_dir)
 
     def __post_init__(self) -> None:
         _check(bool(self.model), "model", self.model, "a model name or a folder")
@@ -121,7 +122,7 @@ class ServerConfig:
 
     host: str = "127.0.0.1"
     port: int = 7860
-    outputs_dir: Path = PROJECT_DIR / "outputs"
+    outputs_dir: Path = field(default_factory=paths.outputs_dir)
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "port", self.port, "0 to 65535")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from emotion.config import PROJECT_DIR
+from emotion.core.paths import bundled_model
 from emotion.errors import CheckpointError, ModelUnknownError
 from emotion.registry import EMBEDDED, MODELS, KnownModel, find
 
@@ -107,7 +107,7 @@ def model_folder(model: KnownModel, models_dir: Path) -> Path:
     """Where a known model lies, or would lie."""
     folder = models_dir / model.name
     if model.name == EMBEDDED and not folder.is_dir():
-        return PROJECT_DIR / "models" / EMBEDDED  # wherever the other models are
+        return bundled_model(EMBEDDED)  # wherever the other models are
     return folder
 
 
