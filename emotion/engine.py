@@ -65,7 +65,7 @@ class Engine(EngineBase):
         super().__init__(
             placement,
             checkpoint.tokens,
-            self.config.receptive_field_samples,
+            self.config.feature_encoder,
             cost=padded_s if self._cuda else total_s,
             batch_s=CUDA_BATCH_S if self._cuda else CPU_BATCH_S[placement.precision],
         )
@@ -139,7 +139,7 @@ class Engine(EngineBase):
         lengths = None if len(set(sizes)) == 1 else torch.tensor(sizes, device=device)
         features = self._model(batch.to(device, non_blocking=True), lengths)  # (B, T, D)
         rows = self._model.head(features.float())  # (B, T, tokens)
-        counts = [self.config.num_frames(size) for size in sizes]
+        counts = [self.num_frames(size) for size in sizes]
         return [
             self._output(x[:count], row[:count])
             for x, row, count in zip(*self._to_host(features, rows), counts, strict=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 from weakref import WeakMethod, finalize
 
@@ -22,6 +23,7 @@ from emotion.config import SAMPLE_RATE_HZ
 from emotion.device import Placement, memory_text
 from emotion.errors import CancelledError, ModelError
 from emotion.labels import LABELS
+from emotion.model import ConvLayers, num_frames, receptive_field_samples
 
 _AHEAD = 64  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
@@ -41,10 +43,14 @@ class FrameOutput:
         features: float32, (T, D), one row every 20 ms.
         logits: float32, (T, 9), in the order of `emotion.labels.LABELS`; minus infinity where
             the checkpoint has no such label. Their mean over T is the utterance's logits.
+        began_s: When the pass began that the stretch was in, by ``time.perf_counter``.
+        ended_s: When that pass ended.
     """
 
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
+    began_s: float = 0.0
+    ended_s: float = 0.0
 
 
 class EngineBase(ABC):
@@ -53,7 +59,7 @@ class EngineBase(ABC):
     Args:
         placement: Device and number format.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
-        minimum_samples: The receptive field of one frame, the shortest usable input.
+        conv_layers: (channels, kernel, stride) of each convolution over the waveform.
         cost: What a batch of clips costs, in seconds of audio.
         batch_s: The most that a batch may cost.
     """
@@ -64,13 +70,13 @@ class EngineBase(ABC):
         self,
         placement: Placement,
         tokens: Sequence[str | None],
-        minimum_samples: int,
+        conv_layers: ConvLayers,
         *,
         cost: Cost,
         batch_s: float,
     ) -> None:
         self.placement = placement
-        self.minimum_samples = minimum_samples
+        self._conv_layers = conv_layers
         # Row of the head for each of the nine labels.
         rows = {token: i for i, token in enumerate(tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
@@ -85,6 +91,15 @@ class EngineBase(ABC):
     @abstractmethod
     def _infer_batch(self, clips: list[Samples]) -> list[FrameOutput]:
         """Runs the network over some clips; called from the worker thread only."""
+
+    @property
+    def minimum_samples(self) -> int:
+        """The receptive field of one frame, the shortest usable input."""
+        return receptive_field_samples(self._conv_layers)
+
+    def num_frames(self, samples: int) -> int:
+        """Frames, one every 20 ms, that so many samples give."""
+        return num_frames(self._conv_layers, samples)
 
     @property
     def memory(self) -> str:
@@ -221,7 +236,10 @@ def _called(
     # ALiBi gives distant frames weights below 1e-38, which a CPU multiplies slowly. They count as
     # zero in this thread, the worker, and in those that it starts for its passes.
     torch.set_flush_denormal(True)
-    return method(clips)
+    began_s = time.perf_counter()
+    outputs = method(clips)
+    ended_s = time.perf_counter()
+    return [replace(output, began_s=began_s, ended_s=ended_s) for output in outputs]
 
 
 def _first_of(

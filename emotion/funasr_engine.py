@@ -10,7 +10,6 @@ native engine uses. FunASR is imported only then.
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from emotion.engine_base import (
     total_s,
 )
 from emotion.errors import CheckpointError, DeviceError, ModelError
+from emotion.model import ConvLayers, hop_samples
 from emotion.weights_file import WeightsFile, check_finite, pick, read_weights
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class FunasrEngine(EngineBase):
         network: ``funasr.models.emotion2vec.model.Emotion2vec``, filled, on its device.
         placement: Where it lies.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
-        minimum_samples: The receptive field of one frame.
+        conv_layers: (channels, kernel, stride) of each convolution over the waveform.
     """
 
     name = "funasr"
@@ -55,10 +55,10 @@ class FunasrEngine(EngineBase):
         network: Any,
         placement: Placement,
         tokens: tuple[str | None, ...],
-        minimum_samples: int,
+        conv_layers: ConvLayers,
     ) -> None:
         self._network = network
-        super().__init__(placement, tokens, minimum_samples, cost=total_s, batch_s=BATCH_S)
+        super().__init__(placement, tokens, conv_layers, cost=total_s, batch_s=BATCH_S)
 
     @classmethod
     def load(
@@ -95,13 +95,13 @@ class FunasrEngine(EngineBase):
         placement = place(device, "fp32")
         on_phase("reading")
         tokens = read_tokens(folder)
-        conf, receptive_field = _checked_conf(folder)
+        conf, layers = _checked_conf(folder)
         weights = read_weights(folder)
         try:
             on_phase("building")
             network = _build(conf, len(tokens), folder)
             _fill(network, weights, folder)
-            engine = cls(network.to(placement.device), placement, tokens, receptive_field)
+            engine = cls(network.to(placement.device), placement, tokens, layers)
             on_phase("warming")
             engine.infer(np.zeros(SAMPLE_RATE_HZ // 5, np.float32))
         except (RuntimeError, MemoryError, OSError) as e:
@@ -121,23 +121,20 @@ class FunasrEngine(EngineBase):
         return self._output(features.cpu(), self._network.proj(features).cpu())
 
 
-def _checked_conf(folder: Path) -> tuple[dict[str, Any], int]:
-    # FunASR's options, safe to evaluate, and the receptive field of a frame in samples.
+def _checked_conf(folder: Path) -> tuple[dict[str, Any], ConvLayers]:
+    # FunASR's options, safe to evaluate, and the convolutions that they describe.
     conf = read_model_conf(folder)
     try:
         audio = dict(conf["modalities"]["audio"])
-        spec = parse_feature_spec(str(audio["feature_encoder_spec"]))
+        layers = parse_feature_spec(str(audio["feature_encoder_spec"]))
     except (KeyError, TypeError, ValueError) as e:
         raise CheckpointError(folder=folder, reason=f"config.yaml: {e!r}") from e
-    hop = math.prod(stride for _, _, stride in spec)
+    hop = hop_samples(layers)
     if hop * 50 != SAMPLE_RATE_HZ:
         raise CheckpointError(folder=folder, reason=f"hop is {hop} samples, but must be 320")
-    audio["feature_encoder_spec"] = repr(list(spec))  # only numbers are left to evaluate
+    audio["feature_encoder_spec"] = repr(list(layers))  # only numbers are left to evaluate
     audio["decoder"] = None  # serves pre-training only
-    field = 1
-    for _, kernel, stride in reversed(spec):
-        field = (field - 1) * stride + kernel
-    return {**conf, "modalities": {"audio": audio}}, field
+    return {**conf, "modalities": {"audio": audio}}, layers
 
 
 def _build(conf: dict[str, Any], num_tokens: int, folder: Path) -> Any:

@@ -38,6 +38,9 @@ KEPT_BIAS_BYTES = 80_000_000  # sixteen heads: 22 s in float32, 31 s in bf16
 ROWS = 16
 
 
+ConvLayers = Sequence[tuple[int, int, int]]  # (channels, kernel, stride) of each
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes of the network, all read from a checkpoint's own ``config.yaml``.
@@ -82,15 +85,12 @@ class ModelConfig:
     @property
     def hop_samples(self) -> int:
         """Samples from one frame to the next (320: 50 frames a second)."""
-        return math.prod(stride for _, _, stride in self.feature_encoder)
+        return hop_samples(self.feature_encoder)
 
     @property
     def receptive_field_samples(self) -> int:
         """Samples that the first frame covers, the shortest usable input (400 for large)."""
-        size = 1
-        for _, kernel, stride in reversed(self.feature_encoder):
-            size = (size - 1) * stride + kernel
-        return size
+        return receptive_field_samples(self.feature_encoder)
 
     @property
     def piece_frames(self) -> int:
@@ -104,9 +104,27 @@ class ModelConfig:
 
     def num_frames(self, samples: int) -> int:
         """Frames that a waveform of so many samples gives."""
-        for _, kernel, stride in self.feature_encoder:
-            samples = (samples - kernel) // stride + 1
-        return samples
+        return num_frames(self.feature_encoder, samples)
+
+
+def hop_samples(layers: ConvLayers) -> int:
+    """Samples from one frame to the next."""
+    return math.prod(stride for _, _, stride in layers)
+
+
+def receptive_field_samples(layers: ConvLayers) -> int:
+    """Samples that one frame covers."""
+    size = 1
+    for _, kernel, stride in reversed(layers):
+        size = (size - 1) * stride + kernel
+    return size
+
+
+def num_frames(layers: ConvLayers, samples: int) -> int:
+    """Frames that convolutions without padding give."""
+    for _, kernel, stride in layers:
+        samples = (samples - kernel) // stride + 1
+    return samples
 
 
 class Emotion2vec(nn.Module):

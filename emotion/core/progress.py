@@ -1,0 +1,33 @@
+"""How a caller follows and stops a recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from emotion.errors import CancelledError
+
+Stage = Literal["decoding", "analysing", "saving"]
+
+
+@dataclass(frozen=True)
+class ProgressCallbacks:
+    """What the pipeline tells and asks its caller.
+
+    Attributes:
+        stage: Told what begins.
+        windows: Told (windows analysed, windows in all).
+        log: Told each line of the processing log.
+        cancelled: Asked often; true stops the work with `CancelledError`.
+    """
+
+    stage: Callable[[Stage], None] = lambda stage: None
+    windows: Callable[[int, int], None] = lambda done, total: None
+    log: Callable[[str], None] = lambda line: None
+    cancelled: Callable[[], bool] = lambda: False
+
+    def check(self) -> None:
+        """Raises `CancelledError` if the caller withdrew."""
+        if self.cancelled():
+            raise CancelledError()

@@ -1,0 +1,240 @@
+"""The one way from a recording to its result: decode, split, infer, aggregate.
+
+The page, the REST API, the command line and Python all end here. What becomes of the audio, the
+frame features and the result is the business of sinks, so memory does not grow with the length of
+a recording.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.audio import Recording, decode
+from emotion.config import SAMPLE_RATE_HZ, AudioConfig, SegmentationConfig
+from emotion.core.options import RecognitionOptions
+from emotion.core.progress import ProgressCallbacks
+from emotion.recognition.aggregation import Aggregator, Span, windows
+from emotion.samples import Samples
+from emotion.schema import ModelInfo, Notice, Result, Timing
+
+if TYPE_CHECKING:
+    from emotion.engine_base import EngineBase
+
+# Windows of one recording that wait or are worked on. Longer recordings than this many windows
+# come after those of interactive callers, so that an hour of audio keeps nobody waiting.
+_AHEAD = 4
+_INTERACTIVE_WINDOWS = 2
+
+Features = NDArray[np.float32]
+
+
+class Sink(Protocol):
+    """Receives the parts of a recognition as they come, in this order."""
+
+    def audio(self, samples: SampleSource) -> None:
+        """What the network hears: 16 kHz mono."""
+
+    def frames(self, total: int, features: Features) -> None:
+        """The next window's features, float32, (T, D), of ``total`` frames in all."""
+
+    def finish(self, result: Result, embedding: Features | None) -> None:
+        """The result, and the mean of the features, float32, (D,), where it was asked for."""
+
+
+class SampleSource(Protocol):
+    """Samples that are read block by block."""
+
+    size: int
+
+    def blocks(self) -> Iterator[Samples]:
+        """All samples in order: float32, (samples,)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded engine and what users are told of it.
+
+    Attributes:
+        engine: The network on its device.
+        info: Name, device and precision.
+        audio: What is accepted as a recording.
+        segmentation: How a long recording is split.
+    """
+
+    engine: EngineBase
+    info: ModelInfo
+    audio: AudioConfig
+    segmentation: SegmentationConfig
+
+
+def recognize(
+    model: Model,
+    path: Path,
+    options: RecognitionOptions,
+    *,
+    sinks: Sequence[Sink] = (),
+    callbacks: ProgressCallbacks = ProgressCallbacks(),  # noqa: B008  # frozen
+    waited_s: float = 0.0,
+) -> Result:
+    """Recognises one recording.
+
+    Args:
+        model: What answers.
+        path: A local file of any format that `emotion.audio` reads.
+        options: What is asked for.
+        sinks: Receive the audio, the features and the result.
+        callbacks: Progress, log and cancellation.
+        waited_s: Seconds that the request waited before.
+
+    Raises:
+        EmotionError: The recording cannot be used, the model failed, a sink could not write, or
+            the caller withdrew.
+    """
+    started = time.perf_counter()
+    callbacks.stage("decoding")
+    recording = _decode(model, path, options, callbacks)
+    with recording.samples:
+        for sink in sinks:
+            sink.audio(recording.samples)
+        if sinks:
+            callbacks.log("[INFO] Preprocessing done → processed_audio.wav saved")
+        callbacks.log("[INFO] Warmup completed. Ready for inference.")
+        callbacks.stage("analysing")
+        analysis = _analyse(model, recording, options, sinks, callbacks)
+    callbacks.stage("saving")
+    total_s = waited_s + time.perf_counter() - started
+    result = _result(model, recording, options, analysis, waited_s, total_s)
+    level = f"({options.granularity}-level)"
+    callbacks.log(f"[INFO] Inference time: {result.timing.inference_s:.2f}s {level}")
+    for sink in sinks:
+        sink.finish(result, analysis.aggregator.embedding() if options.embedding else None)
+    callbacks.check()
+    return result
+
+
+def _decode(
+    model: Model, path: Path, options: RecognitionOptions, callbacks: ProgressCallbacks
+) -> Recording:
+    recording = decode(
+        path,
+        model.audio,
+        minimum_samples=model.engine.minimum_samples,
+        cancelled=callbacks.cancelled,
+    )
+    callbacks.log(f"[INFO] Audio validated: {_describe(recording)}")
+    for notice in recording.notices:
+        callbacks.log(f"[WARNING] {notice.message}")
+    return recording
+
+
+@dataclass(frozen=True)
+class _Analysis:
+    aggregator: Aggregator
+    spans: list[Span]
+    inference_s: float
+    waited_s: float
+    notices: tuple[Notice, ...]
+
+
+def _analyse(
+    model: Model,
+    recording: Recording,
+    options: RecognitionOptions,
+    sinks: Sequence[Sink],
+    callbacks: ProgressCallbacks,
+) -> _Analysis:
+    started = time.perf_counter()
+    samples = recording.samples
+    spans = windows(samples.size, model.segmentation.max_window_s)
+    notices = _window_notice(recording, spans)
+    for notice in notices:
+        callbacks.log(f"[WARNING] {notice.message}")
+    keep_frames = options.embedding and options.granularity == "frame"
+    total_frames = sum(model.engine.num_frames(stop - start) for start, stop in spans)
+    aggregator = Aggregator(keep_curve=options.granularity == "frame")
+    passes: dict[float, float] = {}
+    callbacks.windows(0, len(spans))
+    outputs = model.engine.infer_many(
+        (samples.read(start, stop) for start, stop in spans),
+        priority="interactive" if len(spans) <= _INTERACTIVE_WINDOWS else "bulk",
+        ahead=_AHEAD,
+        cancelled=callbacks.cancelled,
+    )
+    for place, output in outputs:
+        aggregator.add(spans[place], output.features, output.logits)
+        passes[output.began_s] = output.ended_s
+        if keep_frames:
+            for sink in sinks:
+                sink.frames(total_frames, output.features)
+        del output
+        callbacks.windows(place + 1, len(spans))
+    inference_s = sum(ended - began for began, ended in passes.items())
+    waited_s = max(0.0, time.perf_counter() - started - inference_s)
+    return _Analysis(aggregator, spans, inference_s, waited_s, notices)
+
+
+def _result(
+    model: Model,
+    recording: Recording,
+    options: RecognitionOptions,
+    analysis: _Analysis,
+    waited_s: float,
+    total_s: float,
+) -> Result:
+    verdict = analysis.aggregator.verdict()
+    now = datetime.now(timezone.utc)
+    return Result(
+        emotion=verdict.emotion,
+        confidence=verdict.confidence,
+        scores=verdict.scores,
+        granularity=options.granularity,
+        timestamp=now.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        secondary=verdict.secondary,
+        audio=recording.info,
+        model=model.info,
+        timing=Timing(
+            decode_s=round(recording.decode_s, 4),
+            inference_s=round(analysis.inference_s, 4),
+            total_s=round(total_s, 4),
+            queue_s=round(waited_s + analysis.waited_s, 4),
+        ),
+        warnings=recording.notices + analysis.notices,
+        frames=analysis.aggregator.curve() if options.granularity == "frame" else None,
+        segments=tuple(analysis.aggregator.segments) if len(analysis.spans) > 1 else (),
+        timestamp_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _window_notice(recording: Recording, spans: Sequence[Span]) -> tuple[Notice, ...]:
+    if len(spans) == 1:
+        return ()
+    longest_s = max(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
+    text = (
+        f"The recording of {recording.duration_s:.1f} s was analysed whole, in {len(spans)} "
+        f"windows of at most {longest_s:.1f} s, and combined by the mean of their logits."
+    )
+    params = {
+        "duration_s": round(recording.duration_s, 2),
+        "windows": len(spans),
+        "window_s": round(longest_s, 2),
+    }
+    return (Notice("windowed", text, params),)
+
+
+def _describe(recording: Recording) -> str:
+    text = f"{recording.duration_s:.1f}s, 16kHz, mono"
+    source = recording.info
+    changed = source.sample_rate_hz not in (0, SAMPLE_RATE_HZ) or source.channels > 1
+    if not changed:
+        return text
+    names = {0: "", 1: ", mono", 2: ", stereo"}
+    channels = names.get(source.channels, f", {source.channels} channels")
+    return f"{text} (from {source.sample_rate_hz / 1000:g}kHz{channels})"

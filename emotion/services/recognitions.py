@@ -1,0 +1,142 @@
+"""Recognitions as jobs: from a request to a run folder, for the page, REST and the command line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.core.options import RecognitionOptions
+from emotion.core.progress import ProgressCallbacks
+from emotion.recognition.pipeline import Model, recognize
+from emotion.schema import Result
+from emotion.services.jobs import Job, JobLimits, JobManager
+from emotion.storage.run_sink import RunSink
+from emotion.storage.run_store import RunStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What is to be recognised.
+
+    Attributes:
+        path: The recording.
+        options: What is asked for.
+    """
+
+    path: Path
+    options: RecognitionOptions = RecognitionOptions()  # noqa: RUF009  # frozen
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A completed run.
+
+    Attributes:
+        result: What ``result.json`` holds.
+        folder: The run folder; its name is the run's id.
+        embedding: float32, (D,); None unless it was asked for.
+    """
+
+    result: Result
+    folder: Path
+    embedding: NDArray[np.float32] | None = None
+
+
+RecognitionJob = Job[JobRequest, FinishedRun]
+
+
+class ModelSource(Protocol):
+    """Where a job gets its model."""
+
+    def model(
+        self, callbacks: ProgressCallbacks, on_wait: Callable[[object], None]
+    ) -> Model:
+        """The model to answer with; tells ``on_wait`` the phase while it is being loaded."""
+
+
+class RecognitionService:
+    """Runs recognitions as jobs and keeps their results in run folders.
+
+    Args:
+        models: Where the model comes from.
+        store: Where run folders go.
+        limits: Bounds of the jobs.
+
+    Attributes:
+        jobs: The queue.
+        store: The run folders.
+    """
+
+    def __init__(
+        self,
+        models: ModelSource,
+        store: RunStore,
+        limits: JobLimits = JobLimits(),  # noqa: B008  # frozen
+    ) -> None:
+        self._models = models
+        self.store = store
+        self.jobs: JobManager[JobRequest, FinishedRun] = JobManager(self._work, limits)
+
+    def close(self) -> None:
+        """Cancels all jobs and waits for their ends."""
+        self.jobs.close()
+
+    def _work(self, job: RecognitionJob) -> FinishedRun:
+        callbacks = ProgressCallbacks(
+            stage=lambda stage: job.update(state=stage, detail=None),
+            windows=lambda done, total: job.update(done=done, total=total),
+            log=job.log,
+            cancelled=lambda: job.cancelled,
+        )
+        queue_s = job.queue_s
+        model = self._models.model(
+            callbacks, lambda status: job.update(state="loading", detail=status)
+        )
+        return run(model, job.request, self.store, callbacks, waited_s=queue_s)
+
+
+def run(
+    model: Model,
+    request: JobRequest,
+    store: RunStore,
+    callbacks: ProgressCallbacks,
+    waited_s: float = 0.0,
+) -> FinishedRun:
+    """Recognises a recording and writes its run folder.
+
+    Args:
+        model: What answers.
+        request: The recording and the options.
+        store: Where the run folder is made.
+        callbacks: Progress, log and cancellation.
+        waited_s: Seconds that the request waited before.
+
+    Raises:
+        EmotionError: See `emotion.recognition.pipeline.recognize`; no folder is left then.
+    """
+    with store.create() as writer:
+        sink = RunSink(writer)
+        result = recognize(
+            model, request.path, request.options, sinks=[sink], callbacks=callbacks,
+            waited_s=waited_s,
+        )  # fmt: skip
+        folder = writer.commit()
+    callbacks.log(f"[INFO] Result saved → {folder.name}")
+    logger.info(
+        "%s: %s %.3f (%.2f s of audio in %.2f s, %s)",
+        result.audio.file,
+        result.emotion,
+        result.confidence,
+        result.audio.duration_s,
+        result.timing.total_s,
+        result.model.name,
+    )
+    return FinishedRun(result, folder, sink.embedding)

@@ -1,0 +1,58 @@
+"""Writes the files of a run as a recognition goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.audio import write_wav
+from emotion.storage.run_store import (
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    FRAME_EMBEDDINGS_FILE,
+    RunWriter,
+)
+
+if TYPE_CHECKING:
+    from emotion.recognition.pipeline import SampleSource
+    from emotion.schema import Result
+
+
+class RunSink:
+    """A sink of `emotion.recognition.pipeline.recognize` that fills a run folder.
+
+    Args:
+        run: The run in the making; whoever made it commits it.
+
+    Attributes:
+        embedding: What was written as ``embedding.npy``; None unless it was asked for.
+    """
+
+    def __init__(self, run: RunWriter) -> None:
+        self._run = run
+        self._rows = 0
+        self.embedding: NDArray[np.float32] | None = None
+
+    def audio(self, samples: SampleSource) -> None:
+        """Writes ``processed_audio.wav``, 16 kHz mono PCM16."""
+        with self._run.writing(AUDIO_FILE) as path:
+            write_wav(path, samples.blocks())
+
+    def frames(self, total: int, features: NDArray[np.float32]) -> None:
+        """Adds rows to ``embedding_frames.npy``, float32, (``total``, D)."""
+        with self._run.writing(FRAME_EMBEDDINGS_FILE) as path, path.open("ab") as file:
+            if not self._rows:
+                shape = (total, features.shape[1])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(features, "<f4").data)
+        self._rows += len(features)
+
+    def finish(self, result: Result, embedding: NDArray[np.float32] | None) -> None:
+        """Writes ``embedding.npy`` where it was asked for, and ``result.json``."""
+        self.embedding = embedding
+        if embedding is not None:
+            self._run.write_array(EMBEDDING_FILE, embedding)
+        self._run.write_json(result.to_dict())
