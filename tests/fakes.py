@@ -10,74 +10,47 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.device import Placement
-from emotion.engine_base import FrameOutput
+from emotion.engine_base import EngineBase, FrameOutput, total_s
 from emotion.errors import EmotionError
 from emotion.labels import LABELS
-from emotion.lifecycle import Status
-from emotion.recognizer import Hooks, Recognizer
 
 
-class FakeEngine:
+class FakeEngine(EngineBase):
     """Gives logits and features that depend on the samples, in no time.
 
     Attributes:
-        gate: `infer` waits for it, so that a test can hold a run in the middle; open at first.
+        gate: A pass waits for it, so that a test can hold a run in the middle; open at first.
+        entered: Set when a pass begins.
         calls: Length of each stretch given, in samples.
     """
 
     name = "native"
-    placement = Placement(torch.device("cpu"), "fp32", "fake")
-    minimum_samples = 400
-    memory = "CPU, RAM: 0.1GB"
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
         self.calls: list[int] = []
+        placement = Placement(torch.device("cpu"), "fp32", "fake")
+        super().__init__(placement, LABELS, [(1, 400, 320)], cost=total_s, batch_s=24.0)
 
-    def infer(
-        self, samples: NDArray[np.float32], cancelled: Callable[[], bool] = lambda: False
-    ) -> FrameOutput:
-        """A row every 20 ms whose happy logit is the frame's loudness."""
+    @property
+    def memory(self) -> str:
+        """Always the same."""
+        return "CPU, RAM: 0.1GB"
+
+    def _infer_batch(self, clips: list[NDArray[np.float32]]) -> list[FrameOutput]:
         self.entered.set()
         self.gate.wait(30)
+        return [self._infer_clip(clip) for clip in clips]
+
+    def _infer_clip(self, samples: NDArray[np.float32]) -> FrameOutput:
+        # A row every 20 ms whose happy logit is the frame's loudness.
         self.calls.append(samples.size)
-        frames = (samples.size - 400) // 320 + 1
+        frames = self.num_frames(samples.size)
         rows = np.lib.stride_tricks.sliding_window_view(samples, 400)[::320][:frames]
         loudness = np.sqrt(np.square(rows).mean(1))
         logits = np.tile(np.linspace(0, 1, len(LABELS), dtype=np.float32), (frames, 1))
         logits[:, LABELS.index("happy")] += 10 * loudness
         features = np.stack([loudness, loudness**2, np.ones(frames), -loudness], 1)
         return FrameOutput(features.astype(np.float32), logits)
-
-
-class FakeService:
-    """A model service in whatever state a test wants.
-
-    Args:
-        recognizer: What answers; None while nothing can.
-        status: Where loading stands.
-    """
-
-    def __init__(self, recognizer: Recognizer | None, status: Status | None = None) -> None:
-        self.current = recognizer
-        self.status = status or Status(
-            phase="ready", revision=1, model=recognizer.model.title if recognizer else ""
-        )
-        self.error: EmotionError | None = None
-
-    def start(self) -> None:
-        """Nothing to load."""
-
-    def stop(self) -> None:
-        """Nothing to end."""
-
-    def recognizer(
-        self, hooks: Hooks | None = None, on_wait: Callable[[Status], None] = lambda status: None
-    ) -> Recognizer:
-        """The recognizer, or the error."""
-        if self.error is not None:
-            raise self.error
-        assert self.current is not None
-        return self.current
