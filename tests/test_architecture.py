@@ -15,7 +15,8 @@ from emotion.config import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
-    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "download": 1, "layers": 1, "model": 1,
+    "audio": 1, "device": 1, "layers": 1, "model": 1,
+    "hubs": 1, "hub_clients": 1, "weights": 1, "download": 1,
     "cuda_graphs": 1, "converted": 1, "checkpoint": 1, "batching": 1, "quick_start": 1,
     "engine": 2, "recognizer": 2, "lifecycle": 2,
     "outputs": 3, "plots": 3, "job": 3,
@@ -40,8 +41,8 @@ CONFINED = {
     "fastapi": {"server", "ui"},
     "starlette": {"server", "ui"},
     "uvicorn": {"server"},
-    "modelscope": set(),
-    "huggingface_hub": set(),
+    "modelscope": {"hub_clients"},
+    "huggingface_hub": {"hub_clients"},
     "requests": {"hubs", "bench"},
     "ffmpeg": {"audio"},
     "soundfile": {"audio"},
