@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
-import resource
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from emotion.config import Precision
@@ -109,25 +108,26 @@ def memory_text(device: torch.device) -> str:
 
 
 def peak_resident_bytes() -> int:
-    """Highest resident memory of this program so far, in bytes.
-
-    Not ``ru_maxrss`` where it can be helped: on Linux that counts the parent's memory too.
-    """
+    """Highest resident memory of this process so far, in bytes."""
     try:
+        # Not ``ru_maxrss``: on Linux it counts the parent's memory too.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
-    except OSError:
-        return _peak_by_system()
+    except (OSError, ValueError):  # not Linux
+        memory = psutil.Process().memory_info()
+        return int(getattr(memory, "peak_wset", None) or _peak_of_unix())
+
+
+def _peak_of_unix() -> int:
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process in bytes; its peak where the system tells only that."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * resource.getpagesize()
-    except OSError:
-        return _peak_by_system()
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 @contextlib.contextmanager
@@ -161,8 +161,3 @@ def keep_small_pages(address: int, size: int) -> None:
     if advice is not None and first < end:
         place, length = first * mmap.PAGESIZE, (end - first) * mmap.PAGESIZE
         ctypes.CDLL(None).madvise(ctypes.c_void_p(place), ctypes.c_size_t(length), advice)
-
-
-def _peak_by_system() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
