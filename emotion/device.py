@@ -15,6 +15,7 @@ import torch
 
 from emotion.config import Precision
 from emotion.errors import DeviceError
+from emotion.gpu_check import cuda_available, unused_gpu
 
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -79,13 +80,14 @@ def place(device: str, precision: Precision, *, narrow: bool = False) -> Placeme
 
 
 def _device(device: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda:0" if available else "cpu")
     if device == "cpu":
         return torch.device("cpu")
+    available = cuda_available()
+    if device == "auto":
+        return torch.device("cuda:0" if available else "cpu")
     if not available:
-        raise DeviceError(requested=f"--device {device}", reason="no CUDA device is available")
+        missing = DeviceError(requested=f"--device {device}", reason="no CUDA device is available")
+        raise unused_gpu() or missing
     index = int(device.partition(":")[2] or 0)
     count = torch.cuda.device_count()
     if index >= count:

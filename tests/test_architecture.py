@@ -15,10 +15,10 @@ from emotion.config import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
-    "audio": 1, "device": 1, "layers": 1, "model": 1,
+    "audio": 1, "gpu_check": 1, "device": 1, "layers": 1, "model": 1,
     "hubs": 1, "hub_clients": 1, "weights": 1, "download": 1,
     "cuda_graphs": 1, "converted": 1, "checkpoint": 1, "batching": 1, "quick_start": 1,
-    "engine": 2, "recognizer": 2, "lifecycle": 2,
+    "engine": 2, "recognizer": 2, "lifecycle": 2, "model_service": 2,
     "outputs": 3, "plots": 3, "job": 3,
     "ui": 4, "bench": 4,
     "server": 5, "cli": 5, "guard": 5, "__main__": 5, "__init__": 5,
@@ -27,6 +27,7 @@ LEVELS = {
 CONFINED = {
     "torch": {
         "quick_start",
+        "gpu_check",
         "device",
         "layers",
         "model",

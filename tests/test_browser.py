@@ -20,7 +20,8 @@ import uvicorn
 from emotion.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
 from emotion.errors import DownloadError
 from emotion.labels import EMOTIONS
-from emotion.lifecycle import ModelService, Status
+from emotion.lifecycle import Status
+from emotion.model_service import ModelService
 from emotion.recognizer import Recognizer
 from emotion.server import create_app
 from tests.conftest import MINI, SPEECH, tone
