@@ -26,7 +26,8 @@ The tree::
     │   │   └── GpuUnusedError    there is an NVIDIA card, but torch does not use it
     │   │       ├── TorchWithoutCudaError   torch is a build without CUDA
     │   │       ├── DriverTooOldError       the driver is too old for this build of torch
-    │   │       ├── DriverUnsupportedError  the driver is too old for every build
+    │   │       ├── DriverUnsupportedError  the driver is too old for every build that fits
+    │   │       ├── CardUnsupportedError    this build of torch has no code for the card
     │   │       └── GpuUnusableError        for another reason
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
@@ -263,7 +264,7 @@ class DriverTooOldError(GpuUnusedError):
 
 
 class DriverUnsupportedError(GpuUnusedError):
-    """The driver is too old for every build of torch."""
+    """The driver is too old for every build of torch that has code for the card."""
 
     code = "driver_unsupported"
     template = (
@@ -271,6 +272,17 @@ class DriverUnsupportedError(GpuUnusedError):
         "build, but the driver is {driver}"
     )
     hint = "Update the driver: https://www.nvidia.com/drivers"
+
+
+class CardUnsupportedError(GpuUnusedError):
+    """This build of torch has no code for the card, but another has."""
+
+    code = "card_unsupported"
+    template = (
+        "{card} (driver {driver}) is not used: torch {torch} (CUDA {cuda}) has no code for its "
+        "compute capability {capability}"
+    )
+    hint = "Install the build that has: {command}"
 
 
 class GpuUnusableError(GpuUnusedError):

@@ -1,7 +1,8 @@
 """Says why torch does not use an NVIDIA card that is there, and which command helps.
 
-Two reasons are common: torch is a build without CUDA, or the driver is older than the CUDA that
-torch was built for. In both cases torch computes on the CPU, which takes many times as long.
+Three reasons are common: torch is a build without CUDA, the driver is older than the CUDA that
+torch was built for, or this build has no code for the card. In each case the network runs on the
+CPU, which takes many times as long.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.config import PROJECT_DIR
 from emotion.errors import (
+    CardUnsupportedError,
     DriverTooOldError,
     DriverUnsupportedError,
     GpuUnusableError,
@@ -30,9 +33,10 @@ INDEX_URL = "https://download.pytorch.org/whl/"
 # Notes, table "CUDA Toolkit and Minimum Required Driver Version for CUDA Minor Version
 # Compatibility". Within a major version, a driver runs builds for newer minor versions too.
 OLDEST_DRIVER = {13: 580, 12: 525, 11: 450}
-# CUDA versions for which PyTorch 2.13 is published, newest stable one first. Source: the release
-# compatibility matrix in PyTorch's RELEASE.md.
-BUILDS = ("13.0", "12.6")
+# The stable builds of PyTorch 2.13, newest first: the CUDA version, and the lowest and highest
+# compute capability that it has code for. Source: PyTorch's RELEASE.md, release compatibility
+# matrix and CUDA support matrix (x86).
+BUILDS = {"13.0": ((7, 5), (12, 9)), "12.6": ((5, 0), (9, 9))}
 _QUERY = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 _QUERY_S = 5.0
 _HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES
@@ -59,11 +63,13 @@ class Torch:
         version: Say ``2.13.0+cpu``.
         cuda: Version of CUDA that it was built for; None for a build without CUDA.
         reason: What torch says when it cannot use CUDA; empty where it can.
+        no_code_for: Compute capability of the card, where this build has no code for it.
     """
 
     version: str
     cuda: str | None
-    reason: str
+    reason: str = ""
+    no_code_for: tuple[int, int] | None = None
 
 
 def unused_gpu() -> GpuUnusedError | None:
@@ -88,21 +94,30 @@ def diagnose(card: Card, torch: Torch) -> GpuUnusedError | None:
         card: The card.
         torch: The installed torch.
     """
-    if torch.cuda is not None and not torch.reason:
+    if torch.cuda is not None and not torch.reason and torch.no_code_for is None:
         return None
     known = {"card": card.name, "driver": card.driver or "?", "torch": torch.version}
     driver = int(card.driver.partition(".")[0] or 0)
     needed = 0 if torch.cuda is None else OLDEST_DRIVER.get(_major(torch.cuda), 0)
-    if torch.cuda is not None and (not driver or driver >= needed):
+    if torch.cuda is not None and torch.reason and (not driver or driver >= needed):
         return GpuUnusableError(**known, cuda=torch.cuda, reason=torch.reason)
+    with_code = [cuda for cuda in BUILDS if _has_code(cuda, torch.no_code_for)]
+    if torch.cuda is not None and torch.no_code_for is not None and not with_code:
+        reason = f"no build has code for compute capability {_text(torch.no_code_for)}"
+        return GpuUnusableError(**known, cuda=torch.cuda, reason=reason)
     # A driver of unknown version gets the oldest build, which most drivers support.
-    fitting = [cuda for cuda in BUILDS if driver >= OLDEST_DRIVER[_major(cuda)]]
+    fitting = [cuda for cuda in with_code if driver >= OLDEST_DRIVER[_major(cuda)]]
     if driver and not fitting:
-        oldest = OLDEST_DRIVER[_major(BUILDS[-1])]
+        oldest = OLDEST_DRIVER[_major(with_code[-1])]
         return DriverUnsupportedError(**known, cuda=torch.cuda or "-", needed=oldest)
-    command = install_command(fitting[0] if fitting else BUILDS[-1], torch.version)
+    command = install_command(fitting[0] if fitting else with_code[-1], torch.version)
     if torch.cuda is None:
         return TorchWithoutCudaError(**known, command=command)
+    if torch.no_code_for is not None:
+        capability = _text(torch.no_code_for)
+        return CardUnsupportedError(
+            **known, cuda=torch.cuda, capability=capability, command=command
+        )
     return DriverTooOldError(**known, cuda=torch.cuda, needed=needed, command=command)
 
 
@@ -153,12 +168,54 @@ def _card_of_smi() -> Card | None:
 
 
 def cuda_available() -> bool:
-    """Whether torch can use CUDA; without torch's own warning about an old driver."""
+    """Whether torch can use CUDA, without torch's own warnings."""
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.cuda.is_available()
+        try:
+            return torch.cuda.is_available() and _no_code_for() is None
+        except RuntimeError:  # the card is in exclusive use, say
+            return False
+
+
+def _no_code_for() -> tuple[int, int] | None:
+    import torch
+
+    if torch.version.cuda is None:
+        return None
+    capability = torch.cuda.get_device_capability()
+    return None if runs_on(torch.cuda.get_arch_list(), capability) else capability
+
+
+def runs_on(architectures: Sequence[str], capability: tuple[int, int]) -> bool:
+    """Whether a build with code for these architectures runs on a card.
+
+    Machine code (``sm_86``) runs on the same major version from its own minor version on,
+    intermediate code (``compute_90``) on all later versions. Source: NVIDIA, CUDA C++ Programming
+    Guide, "Binary Compatibility" and "PTX Compatibility".
+
+    Args:
+        architectures: As ``torch.cuda.get_arch_list()`` gives them.
+        capability: Major and minor compute capability of the card.
+    """
+    for architecture in architectures:
+        found = re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", architecture)
+        if found is not None:
+            built_for = int(found[2]), int(found[3])
+            same = found[1] == "compute" or built_for[0] == capability[0]
+            if same and built_for <= capability:
+                return True
+    return not architectures
+
+
+def _has_code(cuda: str, capability: tuple[int, int] | None) -> bool:
+    lowest, highest = BUILDS[cuda]
+    return capability is None or lowest <= capability <= highest
+
+
+def _text(capability: tuple[int, int]) -> str:
+    return f"{capability[0]}.{capability[1]}"
 
 
 def _installed_torch() -> Torch:
@@ -167,12 +224,14 @@ def _installed_torch() -> Torch:
 
     version, cuda = torch.__version__, torch.version.cuda
     if cuda is None or cuda_available():
-        return Torch(version, cuda, "")
+        return Torch(version, cuda)
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]  # tells what is_available keeps to itself
     except (RuntimeError, AssertionError) as e:
         return Torch(version, cuda, str(e).partition("\n")[0] or type(e).__name__)
-    return Torch(version, cuda, "no CUDA device is available")
+    no_code_for = _no_code_for()
+    reason = "" if no_code_for else "no CUDA device is available"
+    return Torch(version, cuda, reason, no_code_for)
 
 
 def _major(version: str) -> int:

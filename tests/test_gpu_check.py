@@ -14,6 +14,7 @@ import torch
 from emotion import gpu_check
 from emotion.config import PROJECT_DIR
 from emotion.errors import (
+    CardUnsupportedError,
     DriverTooOldError,
     DriverUnsupportedError,
     GpuUnusableError,
@@ -23,7 +24,7 @@ from emotion.errors import (
 from emotion.gpu_check import Card, Torch, cuda_available, diagnose, find_card, unused_gpu
 from emotion.ui.texts import error_pairs
 
-CPU = Torch("2.13.0+cpu", None, "")
+CPU = Torch("2.13.0+cpu", None)
 CUDA_13 = Torch("2.13.0+cu130", "13.0", "The NVIDIA driver on your system is too old")
 CUDA_12 = Torch("2.13.0+cu126", "12.6", "The NVIDIA driver on your system is too old")
 
@@ -118,6 +119,30 @@ def test_an_nvidia_smi_that_finds_no_card(
         ("580.65.06", CUDA_13, GpuUnusableError, ("(The NVIDIA driver on", "--gpus all")),
         ("525.60.13", CUDA_12, GpuUnusableError, ("torch 2.13.0+cu126",)),
         ("", CUDA_13, GpuUnusableError, ("driver ?",)),
+        (
+            "580.65.06",
+            Torch("2.13.0", "13.0", no_code_for=(6, 1)),
+            CardUnsupportedError,
+            ("compute capability 6.1", "/whl/cu126 bash"),
+        ),
+        (
+            "580.65.06",
+            Torch("2.13.0+cu126", "12.6", no_code_for=(12, 0)),
+            CardUnsupportedError,
+            ("compute capability 12.0", "/whl/cu130 bash"),
+        ),
+        (
+            "570.26",
+            Torch("2.13.0+cu126", "12.6", no_code_for=(12, 0)),
+            DriverUnsupportedError,
+            ("driver 580 or newer",),
+        ),
+        (
+            "580.65.06",
+            Torch("2.13.0", "13.0", no_code_for=(3, 5)),
+            GpuUnusableError,
+            ("no build has code for compute capability 3.5",),
+        ),
     ],
 )
 def test_the_reason_and_what_helps(
@@ -134,10 +159,33 @@ def test_the_reason_and_what_helps(
 
 
 def test_a_torch_that_can_use_the_card() -> None:
-    assert diagnose(Card("NVIDIA A100", "535.104.05"), Torch("2.13.0", "13.0", "")) is None
+    assert diagnose(Card("NVIDIA A100", "535.104.05"), Torch("2.13.0", "13.0")) is None
+
+
+@pytest.mark.parametrize(
+    ("architectures", "capability", "runs"),
+    [
+        (["sm_75", "sm_80", "sm_86", "sm_90"], (8, 0), True),
+        (["sm_75", "sm_80", "sm_86", "sm_90"], (8, 9), True),
+        (["sm_75", "sm_86"], (8, 0), False),
+        (["sm_75", "sm_80", "sm_86", "sm_90"], (6, 1), False),
+        (["sm_75", "sm_90"], (12, 0), False),
+        (["sm_75", "sm_90", "compute_90"], (12, 0), True),
+        (["compute_90"], (8, 0), False),
+        (["sm_90a"], (9, 0), True),
+        (["sm_100", "sm_120"], (12, 1), True),
+        (["gfx906"], (9, 0), False),
+        ([], (9, 0), True),  # torch does not tell
+    ],
+)
+def test_which_cards_a_build_has_code_for(
+    architectures: list[str], capability: tuple[int, int], runs: bool
+) -> None:
+    assert gpu_check.runs_on(architectures, capability) is runs
 
 
 def test_every_build_has_a_driver_and_the_newest_comes_first() -> None:
+    assert "13.0" in gpu_check.BUILDS
     drivers = [gpu_check.OLDEST_DRIVER[int(cuda.split(".")[0])] for cuda in gpu_check.BUILDS]
     assert drivers == sorted(drivers, reverse=True)
 
@@ -175,6 +223,8 @@ def set_torch(
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "is_available", available)
     monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90"])
 
 
 def test_the_warning_of_torch_does_not_leak(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +264,29 @@ def test_a_card_that_is_used(machine: Path, monkeypatch: pytest.MonkeyPatch) -> 
     add_smi(machine, "echo 'NVIDIA T4, 580.65.06'")
     set_torch(monkeypatch, "2.13.0", "13.0")
     assert unused_gpu() is None
+
+
+def test_a_card_that_the_build_has_no_code_for(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_smi(machine, "echo 'NVIDIA GeForce GTX 1080, 580.65.06'")
+    set_torch(monkeypatch, "2.13.0", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 1))
+    assert not cuda_available()
+    assert isinstance(unused_gpu(), CardUnsupportedError)
+
+
+def test_a_card_in_exclusive_use(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy() -> tuple[int, int]:
+        raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable")
+
+    add_smi(machine, "echo 'NVIDIA T4, 580.65.06'")
+    set_torch(monkeypatch, "2.13.0", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", busy)
+    monkeypatch.setattr(torch.cuda, "init", busy)
+    assert not cuda_available()
+    why = unused_gpu()
+    assert isinstance(why, GpuUnusableError) and "devices are busy" in str(why)
 
 
 @pytest.mark.parametrize("hidden", ["", "-1", " "])

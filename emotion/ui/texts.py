@@ -236,6 +236,11 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "而当前驱动是 {driver}",
         "请更新驱动：https://www.nvidia.com/drivers",
     ),
+    "card_unsupported": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）不含其计算能力 "
+        "{capability} 的代码",
+        "请安装支持它的版本：{command}",
+    ),
     "gpu_unusable": (
         "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）找不到可用的设备"
         "（{reason}）",
