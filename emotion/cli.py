@@ -276,6 +276,7 @@ def serve(_: argparse.Namespace, config: Config) -> int:
 
 def models(args: argparse.Namespace, config: Config) -> int:
     """Lists name, size, licence, place and state of each known model."""
+    from emotion.gpu_check import unused_gpu
     from emotion.registry import MODELS
     from emotion.weights import status
 
@@ -294,6 +295,9 @@ def models(args: argparse.Namespace, config: Config) -> int:
             continue
         size = f"{record['size_bytes'] / 1e6:.0f} MB"
         print(f"{name:<24} {found.state:<8} {size:>8}  {model.licence}\n    {found.folder}")
+    why = unused_gpu() if config.engine.device == "auto" else None
+    if why is not None:
+        logger.warning("%s", why)
     return 0
 
 

@@ -24,6 +24,12 @@ The tree::
     │   ├── CheckpointError       the folder's contents do not fit the network
     │   ├── EngineFallbackError   FunASR answers, as the native engine refuses the folder
     │   ├── DeviceError           the device or precision asked for is not there
+    │   │   └── GpuUnusedError    there is an NVIDIA card, but torch does not use it
+    │   │       ├── TorchWithoutCudaError   torch is a build without CUDA
+    │   │       ├── DriverTooOldError       the driver is too old for this build of torch
+    │   │       ├── DriverUnsupportedError  the driver is too old for every build that fits
+    │   │       ├── CardUnsupportedError    this build of torch has no code for the card
+    │   │       └── GpuUnusableError        for another reason
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
     ├── BusyError                 too many requests wait
@@ -232,6 +238,70 @@ class DeviceError(ModelError):
     code = "device_unavailable"
     template = "{requested} was asked for, but {reason}"
     hint = "Use --device auto and --precision auto"
+
+
+class GpuUnusedError(DeviceError):
+    """There is an NVIDIA card, but torch does not use it; told as a warning where a CPU will do."""
+
+    code = "gpu_unused"
+    template = "{card} (driver {driver}) is not used by torch {torch}"
+    hint = ""
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(**params)
+        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the command
+
+
+class TorchWithoutCudaError(GpuUnusedError):
+    """Torch is a build without CUDA."""
+
+    code = "torch_without_cuda"
+    template = "{card} (driver {driver}) is not used: torch {torch} is a build without CUDA"
+    hint = "Install the build with CUDA: {command}"
+
+
+class DriverTooOldError(GpuUnusedError):
+    """The driver is too old for the CUDA that torch was built for, but not for another build."""
+
+    code = "driver_too_old"
+    template = (
+        "{card} is not used: torch {torch} was built for CUDA {cuda}, which needs driver {needed} "
+        "or newer, but the driver is {driver}"
+    )
+    hint = "Install the build for this driver, or update the driver: {command}"
+
+
+class DriverUnsupportedError(GpuUnusedError):
+    """The driver is too old for every build of torch that has code for the card."""
+
+    code = "driver_unsupported"
+    template = (
+        "{card} is not used: torch {torch} (CUDA {cuda}) needs driver {needed} or newer in every "
+        "build, but the driver is {driver}"
+    )
+    hint = "Update the driver: https://www.nvidia.com/drivers"
+
+
+class CardUnsupportedError(GpuUnusedError):
+    """This build of torch has no code for the card, but another has."""
+
+    code = "card_unsupported"
+    template = (
+        "{card} (driver {driver}) is not used: torch {torch} (CUDA {cuda}) has no code for its "
+        "compute capability {capability}"
+    )
+    hint = "Install the build that has: {command}"
+
+
+class GpuUnusableError(GpuUnusedError):
+    """Torch finds no usable device, although build and driver fit."""
+
+    code = "gpu_unusable"
+    template = (
+        "{card} (driver {driver}) is not used: torch {torch} (CUDA {cuda}) finds no usable device "
+        "({reason})"
+    )
+    hint = "Check `nvidia-smi`; restart after a driver update; start a container with `--gpus all`"
 
 
 class ModelComingError(ModelError):

@@ -31,7 +31,7 @@ from emotion.config import Config
 from emotion.errors import AddressError, EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.imports import large_import
-from emotion.lifecycle import ModelService
+from emotion.model_service import ModelService
 from emotion.outputs import make_own
 from emotion.registry import DEFAULT
 from emotion.ui.gradio_patches import refuse_addresses
@@ -201,7 +201,8 @@ def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
 
 def status_body(service: ModelService) -> dict[str, Any]:
     """What ``/api/v1/status`` tells: the phase of loading and the model that answers."""
-    status, current = service.status, service.current
+    now = service.snapshot
+    status, current = now.status, now.recognizer
     return {
         "phase": status.phase,
         "model": current.model.title if current and status.phase == "ready" else status.model,
@@ -213,6 +214,7 @@ def status_body(service: ModelService) -> dict[str, Any]:
         "engine_fallback": _in_both(status.engine_fallback),
         "fetch_command": f"bash run.sh download {DEFAULT}",
         "error": _in_both(status.error),
+        "gpu": _in_both(status.gpu),
         "memory": current.engine.memory if current else None,
         "device": current.model.device if current else None,
         "precision": current.model.precision if current else None,

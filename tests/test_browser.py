@@ -18,9 +18,10 @@ import pytest
 import uvicorn
 
 from emotion.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
-from emotion.errors import DownloadError
+from emotion.errors import DownloadError, TorchWithoutCudaError
 from emotion.labels import EMOTIONS
-from emotion.lifecycle import ModelService, Status
+from emotion.lifecycle import Status
+from emotion.model_service import ModelService
 from emotion.recognizer import Recognizer
 from emotion.server import create_app
 from tests.conftest import MINI, SPEECH, tone
@@ -470,6 +471,23 @@ def test_status_of_the_model(
     expect(bar).to_have_attribute("data-kind", "failed", timeout=SLOW_MS)
     expect(bar).to_contain_text("模型加载失败")
     expect(bar).to_contain_text("large 下载失败（no route）")
+
+
+def test_a_card_that_is_not_used_is_in_the_status_bar(
+    visit: Open, fake_site: Site, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = TorchWithoutCudaError(
+        card="NVIDIA T4", driver="535.104.05", torch="2.13.0+cpu", command="do <b>this</b>"
+    )
+    monkeypatch.setattr(fake, "status", Status("ready", 7, "Fake", gpu=gpu))
+    page = visit(fake_site)
+    bar = page.locator("#status-bar")
+    expect(bar).to_have_attribute("data-kind", "gpu", timeout=SLOW_MS)
+    expect(bar).to_contain_text("✅ Fake loaded (CPU, RAM: ")
+    expect(bar).to_contain_text("NVIDIA T4 (driver 535.104.05) is not used: torch 2.13.0+cpu")
+    expect(bar).to_contain_text("do <b>this</b>")
+    page.locator("[data-set-lang=zh-CN]").click()
+    expect(bar).to_contain_text("请安装含 CUDA 的版本：do <b>this</b>")
 
 
 def test_keyboard(visit: Open, fake_site: Site, clip: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion import __version__, download, lifecycle
+from emotion import __version__, download, gpu_check, lifecycle
 from emotion.cli import main
-from emotion.errors import DownloadError
+from emotion.errors import DownloadError, TorchWithoutCudaError
 from emotion.registry import DEFAULT, MODELS
 
 Wav = Callable[..., Path]
@@ -129,6 +129,34 @@ def test_models_lists_every_known_model(capsys: pytest.CaptureFixture[str], tmp_
     assert {row["state"] for row in rows if row["name"] != "emotion2vec_mini"} == {"missing"}
     assert main(["models", "--models-dir", str(tmp_path)]) == 0
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().out
+
+
+def test_models_warns_of_a_card_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    why = TorchWithoutCudaError(card="Card", driver="1.2", torch="2+cpu", command="do this")
+    monkeypatch.setattr(gpu_check, "unused_gpu", lambda: why)
+    assert main(["models", "--json", "--models-dir", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert len(records(captured.out)) == len(MODELS)
+    assert "WARNING" in captured.err and "Install the build with CUDA: do this" in captured.err
+    monkeypatch.setenv("EMOTION_DEVICE", "cpu")
+    assert main(["models", "--models-dir", str(tmp_path)]) == 0
+    assert "CUDA" not in capsys.readouterr().err
+
+
+def test_a_missing_device_ends_before_a_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(*args: object) -> Path:
+        raise AssertionError("downloaded")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(gpu_check, "find_card", lambda: None)
+    options = ["--device", "cuda", "--models-dir", str(tmp_path), "x.wav"]
+    assert main(["recognize", *options]) == 3
+    assert "--device cuda was asked for, but no CUDA device" in capsys.readouterr().err
 
 
 def test_download_prints_the_folder_or_says_why_not(

@@ -15,7 +15,7 @@ import uvicorn
 from gradio_client import Client, handle_file
 
 from emotion.config import PROJECT_DIR, Config, ServerConfig
-from emotion.errors import CheckpointError
+from emotion.errors import CheckpointError, TorchWithoutCudaError
 from emotion.lifecycle import Status
 from emotion.recognizer import Recognizer
 from emotion.server import _bind, create_app, status_body
@@ -163,6 +163,13 @@ def test_what_the_status_tells(fake: FakeService) -> None:
     body = status_body(FakeService(None, Status("failed", 4, error=error)))  # type: ignore[arg-type]
     assert body["error"]["code"] == "checkpoint_invalid"
     assert body["fetch_command"] == "bash run.sh download emotion2vec_plus_large"
+    assert body["gpu"] is None
+    gpu = TorchWithoutCudaError(card="Card", driver="1.2", torch="2+cpu", command="do this")
+    body = status_body(FakeService(fake.current, Status("ready", 5, gpu=gpu)))  # type: ignore[arg-type]
+    assert body["gpu"]["code"] == "torch_without_cuda"
+    assert body["gpu"]["en"].endswith("Install the build with CUDA: do this")
+    assert body["gpu"]["zh"].endswith("请安装含 CUDA 的版本：do this")
+    assert body["model"] == "Fake"
 
 
 def test_before_the_page_is_built_a_short_one_waits(

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from emotion.config import PROJECT_DIR, Config
-from emotion.lifecycle import ModelService
+from emotion.model_service import ModelService
 from emotion.ui import views
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver

@@ -11,7 +11,8 @@ from typing import Literal
 
 from emotion import job
 from emotion.errors import CancelledError
-from emotion.lifecycle import ModelService, Status
+from emotion.lifecycle import Status
+from emotion.model_service import ModelService
 from emotion.recognizer import Hooks
 
 Stage = Literal["queued", "loading", "decoding", "analysing", "saving", "cancelling"]

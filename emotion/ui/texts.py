@@ -222,6 +222,31 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "指定了 {requested}，但{reason}",
         "请使用 --device auto 和 --precision auto",
     ),
+    "gpu_unused": ("torch {torch} 没有使用显卡 {card}（驱动 {driver}）", ""),
+    "torch_without_cuda": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch} 是不含 CUDA 的版本",
+        "请安装含 CUDA 的版本：{command}",
+    ),
+    "driver_too_old": (
+        "没有使用显卡 {card}：torch {torch} 为 CUDA {cuda} 构建，需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请安装适合此驱动的版本，或更新驱动：{command}",
+    ),
+    "driver_unsupported": (
+        "没有使用显卡 {card}：torch {torch}（CUDA {cuda}）的所有版本都需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请更新驱动：https://www.nvidia.com/drivers",
+    ),
+    "card_unsupported": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）不含其计算能力 "
+        "{capability} 的代码",
+        "请安装支持它的版本：{command}",
+    ),
+    "gpu_unusable": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）找不到可用的设备"
+        "（{reason}）",
+        "请检查 `nvidia-smi`；更新驱动后请重启；容器请用 `--gpus all` 启动",
+    ),
     "model_coming": ("{title} 仍在下载中", ""),
     "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
     "busy": ("已有 {waiting} 个请求在等待，达到上限", "请稍后再试"),

@@ -116,11 +116,13 @@
     if (!bar) return;
     if (status === 'offline') return show('failed', say('status_offline'));
     const ready = status?.phase === 'ready';
+    const gpu = reason(status?.gpu);
     const values = { model: status?.model, memory: status?.memory ?? '', phase: phaseText() };
     if (status?.phase === 'failed') show('failed', say('status_failed'), reason(status.error));
     else if (ready && status.fallback) {
-      show('fallback', say('status_fallback', values), reason(status.fallback));
-    } else if (ready) show('ready', say('status_ready', values));
+      const both = [reason(status.fallback), gpu].filter(Boolean).join(' · ');
+      show('fallback', say('status_fallback', values), both);
+    } else if (ready) show(gpu ? 'gpu' : 'ready', say('status_ready', values), gpu);
     else show('loading', say('status_loading', values));
     renderBanner();
   }
