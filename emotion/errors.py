@@ -268,7 +268,7 @@ class DriverTooOldError(GpuUnusedError):
         "{card} is not used: torch {torch} was built for CUDA {cuda}, which needs driver {needed} "
         "or newer, but the driver is {driver}"
     )
-    hint = "Install the build for this driver, or update the driver: {command}"
+    hint = "Update the driver, or install the build for this one: {command}"
 
 
 class DriverUnsupportedError(GpuUnusedError):

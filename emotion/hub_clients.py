@@ -117,7 +117,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _environment(hub: Hub, home: Path) -> dict[str, str]:
     address = endpoint(hub)
     # The machine itself is never behind a proxy.
-    direct = ",".join(filter(None, (os.environ.get("no_proxy"), *LOOPBACK)))
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    direct = ",".join(filter(None, (given, *LOOPBACK)))
     own = {"no_proxy": direct, "NO_PROXY": direct, "PYTHONIOENCODING": "utf-8"}
     if hub == "ms":
         own |= {"MODELSCOPE_ENDPOINT": address, "MODELSCOPE_DOMAIN": ""}

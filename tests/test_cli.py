@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ Wav = Callable[..., Path]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MODEL", "DEVICE", "PRECISION", "OFFLINE", "OUTPUTS_DIR", "MODELS_DIR"):
         monkeypatch.delenv(f"EMOTION_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left() -> Iterator[None]:
+    """Takes away the log handler that a command installed: it writes to this test's stream."""
+    yield
+    root = logging.getLogger()
+    for handler in [found for found in root.handlers if type(found) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture

@@ -302,7 +302,10 @@ def test_what_the_client_is_told(
     fake: Fake,
     hub: Hub,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "corp.example")
     told = tmp_path / "told"
     fake.does(
         f"Path({str(told)!r}).write_text(json.dumps([repo, options, dict(os.environ)]))\n"
@@ -320,6 +323,8 @@ def test_what_the_client_is_told(
     for name in names:
         assert environment[name].startswith(partial)
     assert options["local_dir"].startswith(partial)
+    assert environment["no_proxy"] == environment["NO_PROXY"]
+    assert {"corp.example", "127.0.0.1"} <= set(environment["no_proxy"].split(","))
 
 
 def test_a_full_disk_is_one_clear_error(

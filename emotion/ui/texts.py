@@ -230,7 +230,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     "driver_too_old": (
         "没有使用显卡 {card}：torch {torch} 为 CUDA {cuda} 构建，需要 {needed} 或更新的驱动，"
         "而当前驱动是 {driver}",
-        "请安装适合此驱动的版本，或更新驱动：{command}",
+        "请更新驱动，或安装适合当前驱动的版本：{command}",
     ),
     "driver_unsupported": (
         "没有使用显卡 {card}：torch {torch}（CUDA {cuda}）的所有版本都需要 {needed} 或更新的驱动，"
