@@ -199,7 +199,7 @@ def _fall_back(config: Config, reporter: _Reporter, why: ModelError) -> Recogniz
 def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
     reporter.update(fallback=why)
     folder = fetch_model(EMBEDDED, config)
-    return _load(folder, EMBEDDED, config, reporter, str(why))
+    return _load(folder, EMBEDDED, config, reporter, str(why.without_paths()))
 
 
 class ModelService:
@@ -312,7 +312,7 @@ class ModelService:
                 return _fall_back(config, reporter, e)
             logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
             self._update(fallback=e)
-            self._interim.set_fallback_reason(str(e))
+            self._interim.set_fallback_reason(str(e.without_paths()))
             return self._interim
 
     def _load_interim(self) -> None:
