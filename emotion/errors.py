@@ -43,7 +43,9 @@ from pathlib import PurePath
 from typing import ClassVar
 
 # An absolute path inside a sentence; an address (https://…) is none.
-_ABSOLUTE_PATH = re.compile(r"""(?<![\w/.])(?:/(?!/)|[A-Za-z]:\\)[^\s'"`(),;:]+""")
+_ABSOLUTE_PATH = re.compile(
+    r"""(?<![\w/.<])(?:/|[A-Za-z]:\\)[^\s/'"`(),;:<>]+[/\\][^\s'"`(),;:<>]*"""
+)
 _PATH_PARAMS = frozenset({"file", "folder", "path"})
 
 

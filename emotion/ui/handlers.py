@@ -249,7 +249,7 @@ def cleared(out: Outputs) -> Update:
 
 def example_choices(examples: Sequence[Example]) -> list[tuple[str, str]]:
     """Labels and keys of the product's clips, for the list of examples."""
-    labels = (f"{e.emotion.emoji} {e.emotion.zh} {e.emotion.en}" for e in examples)
+    labels = (f"{example.emotion.zh} {example.emotion.en}" for example in examples)
     return [(label, str(number)) for number, label in enumerate(labels)]
 
 

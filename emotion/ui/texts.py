@@ -26,7 +26,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "language": ("界面语言", "Language of the page"),
     "banner": (
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
-        "The small fallback model {model} answers; it is less accurate than Emotion2Vec+ Large.",
+        "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
     ),
     "banner_more": ("详情", "Details"),
     "banner_reason": ("原因：{reason}", "Reason: {reason}"),

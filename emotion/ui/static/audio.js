@@ -4,7 +4,6 @@
   'use strict';
   const page = window.emotionPage;
   const root = document.documentElement;
-  const PATIENCE_MS = 60_000; // for the upload of a recording, besides twice its length
   const PROBE_MS = 15_000;
   const zone = () => document.getElementById('audio-input');
   const fileInput = () => zone()?.querySelector('input[type=file]');
@@ -22,14 +21,17 @@
     return list.files;
   };
 
-  async function give(file) {
-    if (!fileInput()) { // a player or the recorder is shown: clear it, then choose "upload"
-      zone().querySelector('.icon-button-wrapper button:last-child')?.click();
-      zone().querySelector('[data-testid=source-select] button')?.click();
-      for (let tries = 0; tries < 40 && !fileInput(); tries += 1) {
-        await new Promise((resolve) => { setTimeout(resolve, 25); });
-      }
+  /** Presses a button, unless the file input is there; then gives the page time to show it. */
+  async function press(selector) {
+    if (!fileInput()) zone().querySelector(selector)?.click();
+    for (let tries = 0; tries < 20 && !fileInput(); tries += 1) {
+      await new Promise((resolve) => { setTimeout(resolve, 10); });
     }
+  }
+
+  async function give(file) {
+    await press('.icon-button-wrapper > button:last-child'); // clear the player or the recorder
+    await press('[data-testid=source-select] button'); // not the recorder but "upload"
     const input = fileInput();
     if (!input) return;
     input.files = listOf([file]);
@@ -135,44 +137,52 @@
   }
 
   const send = window.fetch;
-  window.fetch = async (...request) => {
-    const address = String(request[0]?.url ?? request[0]);
-    try {
-      const answer = await send(...request);
-      if (!answer.ok && address.includes('/gradio_api/upload?')) uploadFailed();
-      return answer;
-    } catch (error) {
-      if (address.includes('/gradio_api/upload?')) uploadFailed();
-      throw error;
+  window.fetch = (...request) => {
+    const answer = send(...request);
+    if (/\/gradio_api\/upload(\?|$)/.test(request[0]?.url ?? request[0])) {
+      answer.then((got) => { if (!got.ok) uploadFailed(); }, uploadFailed);
     }
+    return answer;
   };
 
   /** The recording that is under way or being uploaded, once it is there; null if it fails. */
   async function uploadedRecording() {
     const { uploaded, startedMs } = recording;
     const late = new Promise((resolve) => {
-      setTimeout(() => resolve(null), PATIENCE_MS + 2 * (performance.now() - startedMs));
+      setTimeout(() => resolve(null), page.patienceMs + 2 * (performance.now() - startedMs));
     });
     visible('.stop-button, .stop-button-paused')?.click(); // still recording: stop and go
     return Promise.race([uploaded, late]);
   }
 
+  // The further clicks of a double click, or of a key that is held down, are no further runs.
+  const TOGETHER_MS = 1000;
+  let startedMs = -Infinity;
+  on('click', (event) => {
+    if (!event.target.closest?.('#start-button')) return;
+    if (event.detail > 1 || performance.now() - startedMs < TOGETHER_MS) {
+      event.stopImmediatePropagation();
+      event.preventDefault();
+    } else startedMs = performance.now();
+  });
+
   async function beforeStart(audio, granularity, embedding) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
-    // The recorder goes away where the visitor turns to something else.
-    if (!recording || !zone().querySelector('[data-testid=microphone-waveform]')) {
-      return [audio, granularity, embedding, !audio && failed ? 'upload_failed' : ''];
-    }
     const button = document.getElementById('start-button');
-    button.disabled = true; // each further click would be a run of its own
-    note('uploading');
     try {
+      // The recorder goes away where the visitor turns to something else.
+      if (!recording || !zone().querySelector('[data-testid=microphone-waveform]')) {
+        return [audio, granularity, embedding, !audio && failed ? 'upload_failed' : ''];
+      }
+      button.disabled = true;
+      note('uploading');
       const uploaded = await uploadedRecording(); // undefined where it was cleared
       return [uploaded, granularity, embedding, uploaded === null ? 'upload_failed' : ''];
     } finally {
+      if (button.disabled) note('');
       recording = null;
-      note('');
       button.disabled = false;
+      startedMs = -Infinity;
     }
   }
 
@@ -180,6 +190,7 @@
     beforePreview,
     beforeStart,
     forget,
+    patienceMs: 60_000, // for the upload of a recording, besides twice its length
     recordingCleared: () => recordingEnded(undefined),
     recordingStarted,
     recordingUploaded: recordingEnded,

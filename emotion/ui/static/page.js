@@ -33,6 +33,10 @@
       const [, size, file] = message.textContent.match(TOO_LARGE) ?? [];
       if (file && lang() === 'zh') message.textContent = say('too_large', { size, file });
     }
+    const uploading = document.querySelector('#audio-input .uploading');
+    if (uploading && lang() === 'zh' && uploading.textContent !== say('uploading')) {
+      uploading.textContent = say('uploading');
+    }
     for (const element of document.querySelectorAll('[data-zh]')) {
       const text = element.dataset[lang()];
       if (element.textContent !== text) element.textContent = text;
@@ -61,14 +65,6 @@
       switchLanguage(button.dataset.setLang);
     }
   });
-
-  // The second click of a double click is no second order.
-  document.addEventListener('click', (event) => {
-    if (event.detail > 1 && event.target.closest?.('#start-button')) {
-      event.stopImmediatePropagation();
-      event.preventDefault();
-    }
-  }, true);
 
   // --- Status bar and banner --------------------------------------------------------------------
   let status = null;
