@@ -157,13 +157,13 @@
 
   // The further clicks of a double click, or of a key that is held down, are no further runs.
   const TOGETHER_MS = 1000;
-  let startedMs = -Infinity;
+  let clickedMs = -Infinity;
   on('click', (event) => {
     if (!event.target.closest?.('#start-button')) return;
-    if (event.detail > 1 || performance.now() - startedMs < TOGETHER_MS) {
+    if (event.detail > 1 || performance.now() - clickedMs < TOGETHER_MS) {
       event.stopImmediatePropagation();
       event.preventDefault();
-    } else startedMs = performance.now();
+    } else clickedMs = performance.now();
   });
 
   async function beforeStart(audio, granularity, embedding) {
@@ -182,7 +182,7 @@
       if (button.disabled) note('');
       recording = null;
       button.disabled = false;
-      startedMs = -Infinity;
+      clickedMs = -Infinity;
     }
   }
 
