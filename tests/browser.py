@@ -131,7 +131,7 @@ def fake_site(tmp_path_factory: pytest.TempPathFactory, fake: FakeService) -> It
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test can run an event loop
 def chromium() -> Iterator[Any]:
     """A browser; skips loudly where there is none."""
     if sync_playwright is None:
