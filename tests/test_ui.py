@@ -21,7 +21,7 @@ from emotion.lifecycle import Status
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
 from emotion.schema import Notice
 from emotion.ui import views
-from emotion.ui.examples import load_examples, own_example
+from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.previews import Previews
@@ -154,35 +154,6 @@ class TestHandOver:
         source = tmp_path / "a.txt"
         source.write_text("hello")
         assert Path(HandOver(tmp_path / "cache")([source])[0]).read_text() == "hello"
-
-
-class TestExamples:
-    def test_those_of_the_product_are_one_an_emotion(self) -> None:
-        from emotion.ui.handlers import example_choices
-
-        examples = load_examples(PROJECT_DIR / "examples")
-        assert [example.emotion.id for example in examples] == [
-            "angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised",
-        ]  # fmt: skip
-        assert example_choices(examples)[0] == ("愤怒 Angry", "0")
-        readme = (PROJECT_DIR / "examples" / "README.md").read_text("utf-8")
-        assert all(example.path.name in readme for example in examples)
-        assert "CC BY-NC-SA 4.0" in readme and "Livingstone" in readme
-
-    def test_other_files_are_left_out(self, tmp_path: Path) -> None:
-        for name in ("happy_1.wav", "happy.txt", "notes_1.wav", "README.md"):
-            (tmp_path / name).touch()
-        assert [example.path.name for example in load_examples(tmp_path)] == ["happy_1.wav"]
-        assert load_examples(tmp_path / "absent") == ()
-
-    def test_the_models_own_clip(self, tmp_path: Path) -> None:
-        assert own_example(None) is None
-        assert own_example(tmp_path / "absent") is None
-        (tmp_path / "notes.txt").touch()
-        assert own_example(tmp_path) is None
-        (tmp_path / "test.wav").touch()
-        assert own_example(tmp_path) == tmp_path / "test.wav"
-        assert own_example(tmp_path / "test.wav") == tmp_path / "test.wav"
 
 
 class TestHandlers:
