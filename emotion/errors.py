@@ -45,7 +45,15 @@ language.
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import ClassVar
+
+# An absolute path inside a sentence; an address (https://…) is none.
+_ABSOLUTE_PATH = re.compile(
+    r"""(?<![\w/.<])(?:/|[A-Za-z]:\\)[^\s/'"`(),;:<>]+[/\\][^\s'"`(),;:<>]*"""
+)
+_PATH_PARAMS = frozenset({"file", "folder", "path"})
 
 
 class EmotionError(Exception):
@@ -71,9 +79,25 @@ class EmotionError(Exception):
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
+    def without_paths(self) -> EmotionError:
+        """The same error for people who must not learn the machine's folders.
+
+        Returns:
+            A copy in which each path is cut to its last component.
+        """
+        return type(self)(**{name: _hide_paths(name, v) for name, v in self.params.items()})
+
     def to_dict(self) -> dict[str, str]:
         """Code, message and hint, ready for JSON."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _hide_paths(name: str, value: object) -> object:
+    if isinstance(value, PurePath) or (isinstance(value, str) and name in _PATH_PARAMS):
+        return PurePath(value).name
+    if isinstance(value, (str, Exception)):
+        return _ABSOLUTE_PATH.sub(lambda found: PurePath(found[0]).name, str(value))
+    return value
 
 
 class ConfigError(EmotionError):
@@ -201,7 +225,7 @@ class ModelMissingError(ModelError):
     """Known, but not on this machine and not to be downloaded."""
 
     code = "model_missing"
-    template = "{name} is not in {folder} ({reason})"
+    template = "{name} is not on this machine ({reason})"
     hint = "Fetch it with `python -m emotion download {name}`"
 
     def __init__(self, **params: object) -> None:

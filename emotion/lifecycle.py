@@ -303,4 +303,4 @@ def load_embedded(config: Config, reporter: Reporter, why: EmotionError) -> Reco
     """Loads the embedded model; arguments and errors as of `load_model`."""
     reporter.update(fallback=why)
     folder = fetch_model(EMBEDDED, config)
-    return load_model(folder, EMBEDDED, config, reporter, str(why))
+    return load_model(folder, EMBEDDED, config, reporter, str(why.without_paths()))

@@ -177,7 +177,7 @@ class ModelService:
                 return fall_back(config, reporter, e)
             logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
             reporter.update(fallback=e)
-            interim.set_fallback_reason(str(e))
+            interim.set_fallback_reason(str(e.without_paths()))
             return interim
 
     def _load_interim(self) -> Recognizer | None:

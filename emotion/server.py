@@ -33,7 +33,10 @@ from emotion.guard import Guard
 from emotion.imports import large_import
 from emotion.model_service import ModelService
 from emotion.outputs import make_own
+from emotion.recognizer import Recognizer
 from emotion.registry import DEFAULT
+from emotion.schema import readable
+from emotion.ui.examples import own_example
 from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.texts import error_pairs
@@ -219,14 +222,22 @@ def status_body(service: ModelService) -> dict[str, Any]:
         "device": current.model.device if current else None,
         "precision": current.model.precision if current else None,
         "load_s": status.load_s,
+        "example": _own_example_name(current),
         "revision": status.revision,
     }
 
 
+def _own_example_name(recognizer: Recognizer | None) -> str | None:
+    """Name of the clip that came with the checkpoint; the page offers it first."""
+    clip = own_example(recognizer.example) if recognizer else None
+    return readable(clip.name) if clip else None
+
+
 def _in_both(error: EmotionError | None) -> dict[str, str] | None:
-    """Code, and message with hint in both languages."""
+    """Code, and message with hint in both languages; without paths, because visitors read it."""
     if error is None:
         return None
+    error = error.without_paths()
     (message_zh, _), (hint_zh, _) = error_pairs(error)
     zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
     return {"code": error.code, "en": str(error), "zh": zh}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
 from emotion.recognizer import Recognizer
 from emotion.ui.runs import Desk
 from tests.fakes import FakeEngine, FakeService
+
+pytest_plugins = ["tests.browser"]
 
 SPEECH = PROJECT_DIR.parent / "shared" / "speech"
 MINI = PROJECT_DIR / "models" / "emotion2vec_mini"
@@ -40,6 +43,22 @@ def tone(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     pulse = 0.6 + 0.4 * np.sin(2 * np.pi * 3.1 * t)
     sound = voice * pulse + 0.05 * rng.standard_normal(t.size)
     return np.float32(0.5 * sound / np.abs(sound).max())
+
+
+@pytest.fixture(autouse=True)
+def own_log_handlers() -> Iterator[None]:
+    """Takes away the log handlers that a test installed.
+
+    The CLI's handler holds the ``stderr`` of the test that called it, which pytest closes; a later
+    test that logs would write to a closed stream.
+    """
+    root = logging.getLogger()
+    level, before = root.level, list(root.handlers)
+    yield
+    for handler in list(root.handlers):
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_download_prints_the_folder_or_says_why_not(
     assert capsys.readouterr().out.strip() == str(tiny_checkpoint)
     options = ["--offline", "--models-dir", str(tmp_path)]
     assert main(["download", DEFAULT, *options]) == 3
-    assert "error: emotion2vec_plus_large is not in" in capsys.readouterr().err
+    assert "error: emotion2vec_plus_large is not on this machine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,21 @@ def test_what_the_status_tells(fake: FakeService) -> None:
     assert body["model"] == "Fake"
 
 
+def test_the_status_tells_visitors_no_folders(fake: FakeService, tmp_path: Path) -> None:
+    error = CheckpointError(folder=tmp_path / "large", reason=f"{tmp_path}/large/model.pt is gone")
+    (tmp_path / "own.wav").touch()
+    service: Any = FakeService(fake.current, Status("ready", 4, fallback=error, error=error))
+    fake.current.example = tmp_path  # type: ignore[union-attr]
+    try:
+        body = status_body(service)
+    finally:
+        fake.current.example = None  # type: ignore[union-attr]
+    assert body["example"] == "own.wav"
+    assert body["fallback"]["en"].startswith("large: model.pt is gone")
+    assert body["fallback"]["zh"].startswith("large:model.pt is gone")
+    assert str(tmp_path) not in json.dumps(body)
+
+
 def test_before_the_page_is_built_a_short_one_waits(
     fake: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,10 +120,10 @@ def test_texts_of_the_contract() -> None:
 
 
 def test_translations_have_every_text_in_every_locale() -> None:
-    tables = translations({"clip_0": ("你好", "Hello")})
+    tables = translations()
     assert tuple(tables) == LOCALES
     assert all(table.keys() == tables["en"].keys() for table in tables.values())
-    assert tables["zh-TW"][message_id("clip_0")] == "你好"
+    assert tables["zh-TW"][message_id("start")] == "🎯 开始识别"
     assert tables["en"][message_id("start")] == "🎯 Start Recognition"
 
 

@@ -17,7 +17,8 @@ from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
 from emotion.ui.language import message_id, translations
-from emotion.ui.recognize_tab import build_tab, example_texts
+from emotion.ui.previews import Previews
+from emotion.ui.recognize_tab import build_tab
 from emotion.ui.runs import Desk
 from emotion.ui.style import head, style_sheet, theme
 from emotion.ui.texts import TITLE
@@ -49,12 +50,13 @@ def build_page(
     Args:
         service: The model, loaded or not.
         config: Options.
-        examples_dir: Where the example clips lie.
+        examples_dir: Where the example clips are.
     """
     examples = load_examples(examples_dir)
-    i18n = gr.I18n(**translations(example_texts(examples)))
+    i18n = gr.I18n(**translations())
     desk = Desk(service, config.server.outputs_dir)
-    handlers = Handlers(desk, HandOver(Path(get_upload_folder())), examples)
+    cache = Path(get_upload_folder())
+    handlers = Handlers(desk, HandOver(cache), Previews(cache, config.audio), examples)
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:

@@ -26,13 +26,31 @@ TEXTS: Final[dict[str, Pair]] = {
     "language": ("界面语言", "Language of the page"),
     "banner": (
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
-        "The small fallback model {model} answers; it is less accurate than Emotion2Vec+ Large.",
+        "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
     ),
+    "banner_more": ("详情", "Details"),
     "banner_reason": ("原因：{reason}", "Reason: {reason}"),
     "banner_command": ("获取 Large：", "To fetch Large:"),
     # Input.
     "input": ("音频输入", "Audio"),
-    "audio": ("上传、拖入或录制音频", "Upload, drop or record audio"),
+    "audio": ("音频或视频", "Audio or video"),
+    "uploading": ("正在上传……", "Uploading…"),
+    "note_uploading": (
+        "正在上传录音，传完后自动开始识别",
+        "Uploading the recording; recognition starts when it is there",
+    ),
+    "note_preparing": (
+        "浏览器不能播放这种格式，正在准备试听；可以直接开始识别",
+        "The browser cannot play this format. Preparing a preview; you can start right away",
+    ),
+    "note_preview": (
+        "播放器里是转换后的试听版，识别用的仍是原文件",
+        "The player holds a converted preview; the original file is what gets recognised",
+    ),
+    "note_unplayable": (
+        "浏览器不能播放这个文件，也无法试听；仍可以识别原文件",
+        "The browser cannot play this file and there is no preview; it can still be recognised",
+    ),
     "granularity": ("粒度选择", "Granularity"),
     "utterance": ("utterance：整段音频给出一个结果", "utterance: one result for the whole clip"),
     "frame": ("frame：另给出每 0.1 秒的情绪曲线", "frame: also a curve with a score every 0.1 s"),
@@ -45,14 +63,10 @@ TEXTS: Final[dict[str, Pair]] = {
     "cancel": ("取消", "Cancel"),
     "example": ("📝 加载示例音频", "📝 Load example audio"),
     "example_choice": ("示例", "Example"),
-    "example_own": (
-        "模型自带的示例（没有则用下面第一段）",
-        "The model's own clip, else the first below",
-    ),
-    "example_item": ("{text} · 合成语音", "{text} · synthetic speech"),
     "example_note": (
-        "示例均为程序合成的语音，不是真人录音。",
-        "The examples are synthetic speech made by a program, not recordings of people.",
+        "真人表演的英语语音（RAVDESS，CC BY-NC-SA 4.0），选的是情感明显、自带小模型能认对的片段。",
+        "Acted English speech (RAVDESS, CC BY-NC-SA 4.0), chosen because the emotion is plain and "
+        "the embedded model gets it right.",
     ),
     "example_none": ("没有可用的示例音频", "There is no example clip"),
     # Result card.
@@ -104,6 +118,11 @@ TEXTS: Final[dict[str, Pair]] = {
         "请先上传、拖入或录制一段音频，也可以加载示例",
         "Upload, drop or record some audio first, or load an example",
     ),
+    "upload_failed": ("录音没有上传成功", "The recording could not be uploaded"),
+    "upload_failed_hint": (
+        "请检查网络，然后重新录音或选择文件",
+        "Check the connection, then record again or choose a file",
+    ),
     "running": ("上一次识别还在进行", "A recognition is still running"),
     "running_hint": ("请等它完成，或先取消它", "Wait for it, or cancel it first"),
     "busy": ("服务器正忙：已有 {count} 个任务", "The server is busy with {count} recordings"),
@@ -147,6 +166,10 @@ TEXTS: Final[dict[str, Pair]] = {
     "status_fallback": (
         "⚠️ {model} loaded ({memory}) · 备用模型",
         "⚠️ {model} loaded ({memory}) · fallback",
+    ),
+    "status_engine": (
+        "⚠️ {model} loaded ({memory}) · 由 FunASR 作答",
+        "⚠️ {model} loaded ({memory}) · FunASR answers",
     ),
     "status_failed": ("❌ 模型加载失败", "❌ The model could not be loaded"),
     "status_offline": (
@@ -206,7 +229,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "用 `python -m emotion models` 列出模型",
     ),
     "model_missing": (
-        "{folder} 中没有 {name}（{reason}）",
+        "这台机器上没有 {name}（{reason}）",
         "用 `python -m emotion download {name}` 下载",
     ),
     "download_failed": (
