@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 
 from emotion.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
-from emotion.lifecycle import ModelService
+from emotion.model_service import ModelService
 from emotion.recognizer import Recognizer
 from emotion.server import create_app
 from tests.fakes import FakeEngine, FakeService

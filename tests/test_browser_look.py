@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from emotion.errors import CheckpointError, DownloadError
+from emotion.errors import (
+    CheckpointError,
+    DownloadError,
+    EngineFallbackError,
+    TorchWithoutCudaError,
+)
 from emotion.lifecycle import Status
 from tests.browser import SLOW_MS, Open, Site, expect, finished, start, upload, wait_for_player
 from tests.fakes import FakeService
@@ -128,6 +133,38 @@ def test_status_of_the_model(
     expect(bar).to_have_attribute("data-kind", "failed", timeout=SLOW_MS)
     expect(bar).to_contain_text("模型加载失败")
     expect(bar).to_contain_text("large 下载失败（no route）")
+
+
+def test_a_card_that_is_not_used_is_in_the_status_bar(
+    visit: Open, fake_site: Site, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = TorchWithoutCudaError(
+        card="NVIDIA T4", driver="535.104.05", torch="2.13.0+cpu", command="do <b>this</b>"
+    )
+    monkeypatch.setattr(fake, "status", Status("ready", 7, "Fake", gpu=gpu))
+    page = visit(fake_site)
+    bar = page.locator("#status-bar")
+    expect(bar).to_have_attribute("data-kind", "gpu", timeout=SLOW_MS)
+    expect(bar).to_contain_text("✅ Fake loaded (CPU, RAM: ")
+    expect(bar).to_contain_text("NVIDIA T4 (driver 535.104.05) is not used: torch 2.13.0+cpu")
+    expect(bar).to_contain_text("do <b>this</b>")
+    page.locator("[data-set-lang=zh-CN]").click()
+    expect(bar).to_contain_text("请安装含 CUDA 的版本：do <b>this</b>")
+
+
+def test_an_answer_by_funasr_is_in_the_status_bar(
+    visit: Open, fake_site: Site, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = EngineFallbackError(reason="conv_pos_pre_ln is True")
+    monkeypatch.setattr(fake, "status", Status("ready", 7, "Fake", engine_fallback=refusal))
+    page = visit(fake_site)
+    bar = page.locator("#status-bar")
+    expect(bar).to_have_attribute("data-kind", "fallback", timeout=SLOW_MS)
+    expect(bar).to_contain_text("FunASR answers")
+    expect(bar).to_contain_text("the native engine refuses this checkpoint (conv_pos_pre_ln")
+    expect(page.locator("#fallback-banner")).to_be_hidden()
+    page.locator("[data-set-lang=zh-CN]").click()
+    expect(bar).to_contain_text("由 FunASR 作答")
 
 
 def test_visitors_learn_no_folders(
