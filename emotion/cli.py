@@ -113,6 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     audio = argparse.ArgumentParser(add_help=False)
     audio.add_argument("--max-duration", type=float, metavar="S", help="longest recording, seconds")
     audio.add_argument("--max-upload", type=float, metavar="MB", help="largest file, megabytes")
+    text = "the FFmpeg program; the system's by default"
+    audio.add_argument("--ffmpeg", metavar="PROGRAM", help=text)
     audio.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -125,6 +127,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--granularity", choices=get_args(Granularity), default="utterance")
     sub.add_argument("--embedding", action="store_true", help="write embedding.npy")
+    text = "audio track, from 1; the first one with sound by default"
+    sub.add_argument("--track", type=int, metavar="N", help=text)
+    text = "mix the channels, or recognise each on its own, with a run folder each"
+    sub.add_argument("--channels", choices=("mix", "split"), default="mix", help=text)
     sub.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     sub = add("serve", serve, "Serve the web page.", [model, hub, audio])
     sub.add_argument("--host", metavar="ADDRESS")
@@ -166,6 +172,7 @@ def _config(args: argparse.Namespace) -> Config:
     audio = given(
         max_duration_s=option("max_duration"),
         max_upload_bytes=None if upload_mb is None else _bytes(upload_mb),
+        ffmpeg=option("ffmpeg"),
     )
     names = ("model", "device", "precision", "hub", "offline", "models_dir")
     engine = given(**{name: option(name) for name in names})
@@ -193,40 +200,72 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
     recognizer = open_model(config, _StatusLine().show)
     stop = threading.Event()
 
-    def work(path: Path) -> Finished:
+    def work(path: Path, channel: int | None) -> Finished:
         return job.run(
             recognizer,
             path,
             config.server.outputs_dir,
             granularity=args.granularity,
             embedding=args.embedding,
+            track=args.track,
+            channel=channel,
             hooks=Hooks(cancelled=stop.is_set),
         )
+
+    def outcomes(path: Path) -> list[Finished | Exception]:
+        if args.channels == "mix":
+            return [_outcome(work, path, None)]
+        hooks = Hooks(cancelled=stop.is_set)
+        try:
+            count = recognizer.count_channels(path, track=args.track, hooks=hooks)
+        except Exception as e:
+            return [e]
+        return [_outcome(work, path, channel) for channel in range(1, count + 1)]
 
     worst = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            for path, future in _ahead(pool, work, args.files):
-                try:
-                    _print_finished(path, future.result(), as_json=args.json)
-                except EmotionError as e:
-                    worst = max(worst, exit_code(e))
-                    _print_failure(path, e, as_json=args.json)
-                except Exception as e:  # one file must not stop the others
-                    logger.exception("%s failed unexpectedly", path)
-                    worst = max(worst, 1)
-                    error = EmotionError(reason=f"{type(e).__name__}: {e}")
-                    _print_failure(path, error, as_json=args.json)
+            for path, future in _ahead(pool, outcomes, args.files):
+                for number, outcome in enumerate(future.result(), 1):
+                    channel = number if args.channels == "split" else None
+                    code = _print_outcome(path, channel, outcome, as_json=args.json)
+                    worst = max(worst, code)
         finally:
             stop.set()  # whatever ends the loop early must not wait for the rest
     return worst
 
 
+def _outcome(
+    work: Callable[[Path, int | None], Finished], path: Path, channel: int | None
+) -> Finished | Exception:
+    try:
+        return work(path, channel)
+    except Exception as e:  # one file must not stop the others
+        return e
+
+
+def _print_outcome(
+    path: Path, channel: int | None, outcome: Finished | Exception, *, as_json: bool
+) -> int:
+    """Prints a result or a failure; the exit code that it calls for."""
+    if not isinstance(outcome, Exception):
+        _print_finished(path, outcome, as_json=as_json)
+        return 0
+    error = outcome
+    if not isinstance(error, EmotionError):
+        logger.error("%s failed unexpectedly", path, exc_info=error)
+        error = EmotionError(reason=f"{type(error).__name__}: {error}")
+    _print_failure(path, channel, error, as_json=as_json)
+    return exit_code(error)
+
+
 def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Path], Finished], paths: Sequence[Path]
-) -> Iterator[tuple[Path, Future[Finished]]]:
+    pool: ThreadPoolExecutor,
+    work: Callable[[Path], list[Finished | Exception]],
+    paths: Sequence[Path],
+) -> Iterator[tuple[Path, Future[list[Finished | Exception]]]]:
     """The runs in order, a few of them begun ahead: one decodes while another is inferred."""
-    begun: deque[tuple[Path, Future[Finished]]] = deque()
+    begun: deque[tuple[Path, Future[list[Finished | Exception]]]] = deque()
     for path in paths:
         begun.append((path, pool.submit(work, path)))
         if len(begun) > _AT_ONCE:
@@ -243,7 +282,8 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
         print(json.dumps(record, ensure_ascii=False), flush=True)
         return
     best = BY_ID[result.emotion]
-    print(f"{readable(path)}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
+    channel = f" (channel {result.audio.channel})" if result.audio.channel else ""
+    print(f"{readable(path)}{channel}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
     for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
@@ -255,12 +295,15 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
     print(f"  → {finished.folder}\n", flush=True)
 
 
-def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
+def _print_failure(path: Path, channel: int | None, error: EmotionError, *, as_json: bool) -> None:
     if as_json:
-        record = {"file": readable(path), "error": error.to_dict()}
+        record: dict[str, Any] = {"file": readable(path), "error": error.to_dict()}
+        if channel is not None:
+            record["channel"] = channel
         print(json.dumps(record, ensure_ascii=False), flush=True)
     else:
-        print(f"error: {error}", file=sys.stderr)
+        where = f" (channel {channel})" if channel is not None else ""
+        print(f"error{where}: {error}", file=sys.stderr)
 
 
 def serve(_: argparse.Namespace, config: Config) -> int:

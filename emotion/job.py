@@ -41,6 +41,8 @@ def run(
     *,
     granularity: str = "utterance",
     embedding: bool = False,
+    track: int | None = None,
+    channel: int | None = None,
     hooks: Hooks | None = None,
     on_log: Callable[[str], None] = lambda line: None,
 ) -> Finished:
@@ -52,6 +54,8 @@ def run(
         outputs_dir: Where the run folder is made.
         granularity: ``utterance`` or ``frame``.
         embedding: Whether to write the embedding.
+        track: Audio track, from 1; the first one with sound by default.
+        channel: Channel, from 1; the mean of all by default.
         hooks: Progress and cancellation.
         on_log: Told each line of the processing log.
 
@@ -66,7 +70,7 @@ def run(
         lines.append(f"[{level}] {text}")
         on_log(lines[-1])
 
-    recording = recognizer.decode(path, hooks=hooks)
+    recording = recognizer.decode(path, track=track, channel=channel, hooks=hooks)
     log("INFO", f"Audio validated: {_describe(recording)}")
     for notice in recording.notices:
         log("WARNING", notice.message)
