@@ -38,7 +38,7 @@ from emotion.labels import BY_ID
 from emotion.schema import readable
 
 if TYPE_CHECKING:
-    from emotion.job import Finished
+    from emotion.job import Finished, Outcome
     from emotion.lifecycle import Status
 
 logger = logging.getLogger(__name__)
@@ -200,72 +200,49 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
     recognizer = open_model(config, _StatusLine().show)
     stop = threading.Event()
 
-    def work(path: Path, channel: int | None) -> Finished:
-        return job.run(
+    def work(path: Path) -> list[Outcome]:
+        return job.run_channels(
             recognizer,
             path,
             config.server.outputs_dir,
+            split=args.channels == "split",
             granularity=args.granularity,
             embedding=args.embedding,
             track=args.track,
-            channel=channel,
             hooks=Hooks(cancelled=stop.is_set),
         )
-
-    def outcomes(path: Path) -> list[Finished | Exception]:
-        if args.channels == "mix":
-            return [_outcome(work, path, None)]
-        hooks = Hooks(cancelled=stop.is_set)
-        try:
-            count = recognizer.count_channels(path, track=args.track, hooks=hooks)
-        except Exception as e:
-            return [e]
-        return [_outcome(work, path, channel) for channel in range(1, count + 1)]
 
     worst = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            for path, future in _ahead(pool, outcomes, args.files):
-                for number, outcome in enumerate(future.result(), 1):
-                    channel = number if args.channels == "split" else None
-                    code = _print_outcome(path, channel, outcome, as_json=args.json)
-                    worst = max(worst, code)
+            for path, future in _ahead(pool, work, args.files):
+                for outcome in future.result():
+                    worst = max(worst, _print_outcome(path, outcome, as_json=args.json))
         finally:
             stop.set()  # whatever ends the loop early must not wait for the rest
     return worst
 
 
-def _outcome(
-    work: Callable[[Path, int | None], Finished], path: Path, channel: int | None
-) -> Finished | Exception:
-    try:
-        return work(path, channel)
-    except Exception as e:  # one file must not stop the others
-        return e
-
-
-def _print_outcome(
-    path: Path, channel: int | None, outcome: Finished | Exception, *, as_json: bool
-) -> int:
+def _print_outcome(path: Path, outcome: Outcome, *, as_json: bool) -> int:
     """Prints a result or a failure; the exit code that it calls for."""
-    if not isinstance(outcome, Exception):
-        _print_finished(path, outcome, as_json=as_json)
+    if outcome.finished is not None:
+        _print_finished(path, outcome.finished, as_json=as_json)
         return 0
-    error = outcome
+    error = outcome.error
     if not isinstance(error, EmotionError):
         logger.error("%s failed unexpectedly", path, exc_info=error)
         error = EmotionError(reason=f"{type(error).__name__}: {error}")
-    _print_failure(path, channel, error, as_json=as_json)
+    _print_failure(path, outcome.channel, error, as_json=as_json)
     return exit_code(error)
 
 
 def _ahead(
     pool: ThreadPoolExecutor,
-    work: Callable[[Path], list[Finished | Exception]],
+    work: Callable[[Path], list[Outcome]],
     paths: Sequence[Path],
-) -> Iterator[tuple[Path, Future[list[Finished | Exception]]]]:
+) -> Iterator[tuple[Path, Future[list[Outcome]]]]:
     """The runs in order, a few of them begun ahead: one decodes while another is inferred."""
-    begun: deque[tuple[Path, Future[list[Finished | Exception]]]] = deque()
+    begun: deque[tuple[Path, Future[list[Outcome]]]] = deque()
     for path in paths:
         begun.append((path, pool.submit(work, path)))
         if len(begun) > _AT_ONCE:

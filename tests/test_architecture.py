@@ -45,6 +45,7 @@ CONFINED = {
     "requests": {"hubs", "bench"},
     "ffmpeg": {"audio"},
     "soundfile": {"audio"},
+    "pysilk": {"audio"},
     "funasr": {"bench"},
     "transformers": {"bench"},
     "ray": set(),
