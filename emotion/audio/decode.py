@@ -226,7 +226,8 @@ def _read_silk(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
 
 def _command(source: Source, config: AudioConfig, track: int) -> list[str]:
     options = ["-hide_banner", "-nostdin", "-nostats", "-threads", "1", *source.options]
-    stream = ffmpeg.input(_INPUT, protocol_whitelist="file", format_whitelist=DEMUXERS)
+    demuxers = f"{DEMUXERS},{source.stale.demuxer}" if source.stale else DEMUXERS
+    stream = ffmpeg.input(_INPUT, protocol_whitelist="file", format_whitelist=demuxers)
     target = stream.output(
         "pipe:1",
         format="wav",

@@ -18,6 +18,7 @@ from emotion.audio.headers import (
     mp4_header,
     wav_header,
 )
+from emotion.audio.stale_headers import StalePcm, stale_pcm
 from emotion.errors import AudioDecodeError, AudioEncryptedError, AudioNotFoundError
 from emotion.schema import readable
 
@@ -98,6 +99,7 @@ class Source:
         options: What FFmpeg is told before the input.
         raw: Name of a format that was taken from the suffix; else empty.
         wav: Header of a WAV file.
+        stale: Samples of another container that go on past their declared end.
         mp4: What matters of an MP4's header.
         ends_early: Whether the file lacks its end.
     """
@@ -107,6 +109,7 @@ class Source:
     options: tuple[str, ...] = ()
     raw: str = ""
     wav: WavHeader | None = None
+    stale: StalePcm | None = None
     mp4: Mp4Header = field(default_factory=Mp4Header)
     ends_early: bool = False
 
@@ -147,8 +150,15 @@ def inspect(path: Path) -> Source:
                 raise AudioEncryptedError(file=name, scheme=mp4.schemes[0])
             wav = wav_header(file)
             options = ("-f", "wav", "-ignore_length", "1") if wav and wav.open_ended else ()
-            early = ends_early(file, head)
-            return Source(path, options=options, wav=wav, mp4=mp4, ends_early=early)
+            stale = stale_pcm(file, head)
+            return Source(
+                path,
+                options=stale.options if stale else options,
+                wav=wav,
+                stale=stale,
+                mp4=mp4,
+                ends_early=ends_early(file, head),
+            )
     except OSError as e:
         raise AudioNotFoundError(file=readable(path), reason=e.strerror or str(e)) from e
 

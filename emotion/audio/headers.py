@@ -24,6 +24,8 @@ _ASF_ENCRYPTION = (
     bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),
     bytes.fromhex("14e68a292226174cb935dae07ee9289c"),
 )
+_WAV_IDS = (b"RIFF", b"RF64", b"BW64")
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _MATROSKA_AES = b"\x47\xe1\x81\x05"  # ContentEncAlgo = 5
 
@@ -95,7 +97,7 @@ def wav_header(file: BinaryIO) -> WavHeader | None:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+    if head[:4] not in _WAV_IDS or head[8:] != b"WAVE":
         return None
     form, large = b"", None
     for name, at, length in _chunks(file, 12, size):
@@ -149,7 +151,7 @@ def _only_chunks(file: BinaryIO, at: int, size: int) -> bool:
     for name, start, length in _chunks(file, at, size):
         if name[:3] == b"TAG" and start - 8 + 128 == size:
             return True
-        if not (name.isascii() and name.replace(b" ", b"").isalnum()):
+        if name in _WAV_IDS or not (name.isascii() and name.replace(b" ", b"").isalnum()):
             return False
         if start + length > size:
             return False
@@ -248,6 +250,9 @@ def ends_early(file: BinaryIO, head: bytes) -> bool:
         return not _ogg_has_end(file, size)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return size < int.from_bytes(head[4:8], "little") < _UNKNOWN_SIZE
+    if head.startswith(_MXF_PARTITION) and len(head) > 64:
+        value = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0)
+        return size <= int.from_bytes(head[value + 24 : value + 32], "big")  # of the footer
     at = head.find(_ASF_PROPERTIES)
     if head.startswith(b"\x30\x26\xb2\x75") and at >= 0 and len(head) >= at + 48:
         return size < int.from_bytes(head[at + 40 : at + 48], "little")

@@ -229,6 +229,8 @@ def _length(
         exact, cut = True, False
         if wav.declared_bytes is not None and wav.present_bytes:  # of any codec
             declared_s = decoded_s * wav.declared_bytes / wav.present_bytes
+    elif source.stale is not None:
+        declared_s, exact, cut = source.stale.declared_s, True, False
     elif not source.raw and probe.tracks:
         # A picture or another track may last longer.
         alone = not probe.video and len(probe.tracks) == 1
@@ -266,7 +268,7 @@ def _describe(
         sample_rate_hz=stream.rate_hz,
         channels=found.channels,
         codec=stream.codec,
-        container=found.probe.container,
+        container=source.stale.container if source.stale else found.probe.container,
         size_bytes=size_bytes,
         tracks=len(tracks),
         track=wanted.track,
