@@ -9,6 +9,9 @@ The tree::
     │   ├── AudioEmptyError       the file has no bytes
     │   ├── AudioDecodeError      FFmpeg cannot read it as audio
     │   ├── AudioStreamError      a readable file without an audio stream
+    │   ├── AudioEncryptedError   encrypted: CENC, FairPlay, a music service's own
+    │   ├── AudioTrackError       no such audio track in the file
+    │   ├── AudioChannelError     no such channel in the track
     │   ├── AudioTooShortError    shorter than the model's receptive field
     │   ├── AudioTooLongError     longer than the configured limit
     │   ├── AudioTooLargeError    more bytes than the configured limit
@@ -143,6 +146,30 @@ class AudioStreamError(AudioError):
     code = "audio_no_stream"
     template = "{file}: the file has no audio stream"
     hint = "Choose a file that has sound"
+
+
+class AudioEncryptedError(AudioError):
+    """The file is encrypted."""
+
+    code = "audio_encrypted"
+    template = "{file}: the recording is encrypted ({scheme})"
+    hint = "Use a copy without copy protection"
+
+
+class AudioTrackError(AudioError):
+    """The file has no such audio track."""
+
+    code = "audio_no_track"
+    template = "{file}: there is no audio track {track}, the file has {tracks}"
+    hint = "Choose another with --track, which counts from 1"
+
+
+class AudioChannelError(AudioError):
+    """The track has no such channel."""
+
+    code = "audio_no_channel"
+    template = "{file}: there is no channel {channel}, the track has {channels}"
+    hint = "Channels count from 1"
 
 
 class AudioTooShortError(AudioError):

@@ -24,10 +24,13 @@ class AudioInfo:
         file: Its name, without folders.
         duration_s: Decoded length.
         sample_rate_hz: Rate in the file; 0 where the container does not say.
-        channels: Channels in the file; 0 where the container does not say.
+        channels: Channels in the file; 0 where they are not known.
         codec: FFmpeg's name of the codec.
         container: FFmpeg's name of the container format.
         size_bytes: Size of the file.
+        tracks: Audio tracks in the file.
+        track: The one that was used, from 1.
+        channel: The channel that was used, from 1; None for the mean of all.
     """
 
     file: str
@@ -37,6 +40,9 @@ class AudioInfo:
     codec: str
     container: str
     size_bytes: int
+    tracks: int = 1
+    track: int = 1
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Notice:
 
     code: str
     message: str
-    params: dict[str, float] = field(default_factory=dict)
+    params: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ CONFINED = {
     "requests": {"hubs", "bench"},
     "ffmpeg": {"audio"},
     "soundfile": {"audio"},
+    "pysilk": {"audio"},
     "funasr": {"bench", "funasr_engine"},
     "transformers": {"bench"},
     "ray": set(),

@@ -14,7 +14,7 @@ import gradio as gr
 
 from emotion import plots
 from emotion.config import check_granularity
-from emotion.errors import AudioNotFoundError, CancelledError, EmotionError
+from emotion.errors import AudioNotFoundError, CancelledError, ConfigError, EmotionError
 from emotion.job import Finished
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
 from emotion.schema import readable
@@ -58,12 +58,15 @@ class Problem:
     message: Pair
     hint: Pair
 
-    def toast(self, lang: Lang) -> gr.Error:
-        """The problem as Gradio's message box, which shows HTML."""
+    def text(self, lang: Lang) -> str:
+        """Message and hint in one language, as plain text."""
         index = 0 if lang == "zh" else 1
         parts = (self.message[index], self.hint[index])
-        words = ("。" if lang == "zh" else ". ").join(part for part in parts if part)
-        return gr.Error(html.escape(words), print_exception=False)
+        return ("。" if lang == "zh" else ". ").join(part for part in parts if part)
+
+    def toast(self, lang: Lang) -> gr.Error:
+        """The problem as Gradio's message box, which shows HTML."""
+        return gr.Error(html.escape(self.text(lang)), print_exception=False)
 
 
 class Handlers:
@@ -209,6 +212,7 @@ class Handlers:
         audio: str | None,
         granularity: str,
         extract_embedding: bool,
+        track: float | None,
         request: gr.Request,
     ) -> tuple[dict[str, Any], list[str]]:
         """Recognises one recording.
@@ -217,6 +221,7 @@ class Handlers:
             audio: The recording.
             granularity: "utterance", or "frame" for scores every 0.1 s too.
             extract_embedding: Whether to give the embedding.
+            track: Audio track, from 1; the first one with sound by default.
             request: Who asks.
 
         Returns:
@@ -227,13 +232,17 @@ class Handlers:
             check_granularity(granularity)
             if not audio:
                 raise AudioNotFoundError(file="-", reason="No audio was given")
-            order = Order(Path(audio), granularity, extract_embedding)
+            if track is not None and track != int(track):
+                raise ConfigError(option="track", value=track, expected="a whole number")
+            number = None if track is None else int(track)
+            order = Order(Path(audio), granularity, extract_embedding, number)
             run = self._desk.begin(PROGRAM + secrets.token_hex(8), order)
             for _ in run.follow():
                 pass
             finished = run.outcome()
         except Exception as e:
-            raise _problem(e).toast(lang) from e
+            # A program shows the text as it is, so nothing in it is escaped.
+            raise gr.Error(_problem(e).text(lang), print_exception=False) from e
         return finished.recognition.result.to_dict(), self._files(finished)
 
 

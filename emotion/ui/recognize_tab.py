@@ -216,12 +216,13 @@ def _api(handlers: Handlers) -> None:
         audio = gr.File(label="audio", type="filepath")
         granularity = gr.Radio(["utterance", "frame"], value="utterance", label="granularity")
         embedding = gr.Checkbox(False, label="extract_embedding")
+        track = gr.Number(None, label="track")
         result = gr.JSON(label="result")
         files = gr.File(label="files", file_count="multiple")
         trigger = gr.Button()
     trigger.click(
         handlers.api,
-        [audio, granularity, embedding],
+        [audio, granularity, embedding, track],
         [result, files],
         api_name="recognize",
         api_visibility="public",

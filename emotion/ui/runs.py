@@ -43,11 +43,13 @@ class Order:
         path: The recording.
         granularity: ``utterance`` or ``frame``.
         embedding: Whether to write the embedding.
+        track: Audio track, from 1; the first one with sound by default.
     """
 
     path: Path
     granularity: str = "utterance"
     embedding: bool = False
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Run:
                 self._desk.outputs_dir,
                 granularity=self.order.granularity,
                 embedding=self.order.embedding,
+                track=self.order.track,
                 hooks=hooks,
                 on_log=self._log,
             )

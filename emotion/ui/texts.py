@@ -197,6 +197,15 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请使用完整的 WAV、MP3、M4A、FLAC、OGG、WebM、AMR、WMA、AIFF 文件或视频",
     ),
     "audio_no_stream": ("{file}：文件里没有音轨", "请选择有声音的文件"),
+    "audio_encrypted": ("{file}：录音已加密（{scheme}）", "请使用没有版权保护的副本"),
+    "audio_no_track": (
+        "{file}：没有第 {track} 条音轨，文件共有 {tracks} 条",
+        "请用 --track 另选一条，从 1 开始计数",
+    ),
+    "audio_no_channel": (
+        "{file}：没有第 {channel} 个声道，该音轨共有 {channels} 个",
+        "声道从 1 开始计数",
+    ),
     "audio_too_short": (
         "{file}：音频只有 {duration_s:.3f} 秒，模型至少需要 {minimum_s:.3f} 秒",
         "请使用更长的录音",
@@ -291,6 +300,24 @@ NOTICES_ZH: Final[dict[str, str]] = {
     "truncated_audio": (
         "文件声明的长度是 {declared_s:.1f} 秒，只读出了 {decoded_s:.1f} 秒：文件可能不完整。"
     ),
+    "truncated_audio.unknown_length": "文件缺少结尾，读出了 {decoded_s:.1f} 秒。",
+    "header_mismatch": ("文件头声明 {declared_s:.1f} 秒，实际有 {decoded_s:.1f} 秒，已全部使用。"),
+    "channels_cancel": (
+        "{channels:.0f} 个声道混合后互相抵消（反相），只使用了第 {channel:.0f} 个声道。"
+    ),
+    "channels_differ": (
+        "{channels:.0f} 个声道的内容不同（例如每个声道一位说话人），已混合。"
+        "用 --channels split 可得到每个声道的结果。"
+    ),
+    "track_chosen": (
+        "第 {first:.0f} 条音轨没有声音或无法解码，使用了 {tracks:.0f} 条中的第 {track:.0f} 条。"
+    ),
+    "several_tracks": (
+        "文件有 {tracks:.0f} 条音轨，不止一条有声音。使用了第 {track:.0f} 条，可用 --track N 另选。"
+    ),
+    "quiet_audio": "录音很轻（{level_dbfs:.0f} dBFS），已放大 {gain_db:.0f} dB。",
+    "scaled_audio": "采样峰值为 {peak:.0f} 而不是 1，已除以 {divisor:.0f}。",
+    "raw_audio": "文件没有文件头，格式（{format}）取自文件名后缀。",
     "windowed": (
         "整段 {duration_s:.1f} 秒的录音都已分析：分为 {windows:.0f} 段，"
         "每段不超过 {window_s:.1f} 秒，"
@@ -318,6 +345,19 @@ REASONS_ZH: Final[dict[str, str]] = {
     "FFmpeg was stopped before the end": "FFmpeg 提前终止",
     "FFmpeg finds no audio in it": "FFmpeg 在其中找不到音频",
     "it holds no samples": "其中没有采样数据",
+    "FFmpeg has no decoder for its codec": "FFmpeg 没有这种编码的解码器",
+    "decoding it takes too much memory": "解码需要的内存过多",
+    "a damaged SILK voice message (WeChat, QQ)": "SILK 语音消息（微信、QQ）已损坏",
+    "a SPHERE file compressed with Shorten: convert it with sph2pipe first": (
+        "用 Shorten 压缩的 SPHERE 文件，请先用 sph2pipe 转换"
+    ),
+    "raw samples without a header: convert them to WAV first, naming rate and format": (
+        "没有文件头的原始采样，请先指明采样率和格式并转换为 WAV"
+    ),
+    "an archive, not a recording: unpack it first": "这是压缩包，不是录音，请先解压",
+    "a document or a picture, not a recording": "这是文档或图片，不是录音",
+    "a web page, not a recording: the download went wrong": "这是网页，不是录音，下载出错了",
+    "a MIDI file: it holds notes, not sound": "这是 MIDI 文件，只有音符，没有声音",
     "offline": "离线模式",
     "no CUDA device is available": "没有可用的 CUDA 设备",
     "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
@@ -336,6 +376,9 @@ def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
 
 def notice_pair(notice: Notice) -> Pair:
     """A notice in both languages; in English in both where its Chinese is not known."""
-    template = NOTICES_ZH.get(notice.code)
+    code = notice.code
+    if code == "truncated_audio" and "declared_s" not in notice.params:
+        code += ".unknown_length"
+    template = NOTICES_ZH.get(code)
     zh = template.format(**notice.params) if template else notice.message
     return zh, notice.message
