@@ -10,8 +10,7 @@ The tree::
     │   ├── AudioDecodeError      FFmpeg cannot read it as audio
     │   ├── AudioStreamError      a readable file without an audio stream
     │   ├── AudioEncryptedError   encrypted: CENC, FairPlay, a music service's own
-    │   ├── AudioTrackError       no such audio track in the file
-    │   ├── AudioChannelError     no such channel in the track
+    │   ├── AudioTrackError       no such audio track (AudioChannelError: no such channel)
     │   ├── AudioTooShortError    shorter than the model's receptive field
     │   ├── AudioTooLongError     longer than the configured limit
     │   ├── AudioTooLargeError    more bytes than the configured limit
@@ -27,12 +26,7 @@ The tree::
     │   ├── CheckpointError       the folder's contents do not fit the network
     │   ├── EngineFallbackError   FunASR answers, as the native engine refuses the folder
     │   ├── DeviceError           the device or precision asked for is not there
-    │   │   └── GpuUnusedError    there is an NVIDIA card, but torch does not use it
-    │   │       ├── TorchWithoutCudaError   torch is a build without CUDA
-    │   │       ├── DriverTooOldError       the driver is too old for this build of torch
-    │   │       ├── DriverUnsupportedError  the driver is too old for every build that fits
-    │   │       ├── CardUnsupportedError    this build of torch has no code for the card
-    │   │       └── GpuUnusableError        for another reason
+    │   │   └── GpuUnusedError    torch does not use the NVIDIA card; subclasses say why
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
     ├── BusyError                 too many requests wait
@@ -42,8 +36,7 @@ The tree::
     └── PortInUseError            the server's port is taken
 
 An error is a code, a message made from a template and named values, and a hint that says what to
-do. The values stay on the object (``params``), so that an interface can say the same in another
-language.
+do. The values stay on the object (``params``), so an interface can say it in another language.
 """
 
 from __future__ import annotations
@@ -83,11 +76,7 @@ class EmotionError(Exception):
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
     def without_paths(self) -> EmotionError:
-        """The same error for people who must not learn the machine's folders.
-
-        Returns:
-            A copy in which each path is cut to its last component.
-        """
+        """A copy for visitors, in which each path is cut to its last component."""
         return type(self)(**{name: _hide_paths(name, v) for name, v in self.params.items()})
 
     def to_dict(self) -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+Part = TypeVar("Part")
 
 SCHEMA_VERSION = 1
 SECONDARY_THRESHOLD = 0.03
@@ -188,7 +190,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
-        """The inverse of `to_dict`; unknown fields are ignored.
+        """The inverse of `to_dict`; unknown fields are ignored at every depth.
 
         Raises:
             KeyError: A required field is missing.
@@ -205,11 +207,16 @@ class Result:
             granularity=data["granularity"],
             timestamp=data["timestamp"],
             secondary=dict(data["secondary"]),
-            audio=AudioInfo(**data["audio"]),
-            model=ModelInfo(**data["model"]),
-            timing=Timing(**data["timing"]),
-            warnings=tuple(Notice(**item) for item in data["warnings"]),
-            frames=FrameCurve(**frames) if frames is not None else None,
-            segments=tuple(Segment(**item) for item in data.get("segments", ())),
+            audio=_known(AudioInfo, data["audio"]),
+            model=_known(ModelInfo, data["model"]),
+            timing=_known(Timing, data["timing"]),
+            warnings=tuple(_known(Notice, item) for item in data["warnings"]),
+            frames=_known(FrameCurve, frames) if frames is not None else None,
+            segments=tuple(_known(Segment, item) for item in data.get("segments", ())),
             schema_version=version,
         )
+
+
+def _known(kind: type[Part], data: Mapping[str, Any]) -> Part:
+    names = {part.name for part in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in data.items() if name in names})

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ import httpx
 import pytest
 import uvicorn
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
+from emotion.audio import ffmpeg_path
 from emotion.config import PROJECT_DIR, Config, ServerConfig
 from emotion.errors import CheckpointError, TorchWithoutCudaError
 from emotion.lifecycle import Status
@@ -123,6 +126,27 @@ def test_the_endpoint_for_programs(address: str, wav: Callable[..., Path], tmp_p
         client.close()
 
 
+def test_a_track_for_programs(address: str, wav: Callable[..., Path], tmp_path: Path) -> None:
+    both = tmp_path / "both.mkv"
+    inputs = [word for number in (1, 2) for word in ("-i", str(wav(float(number), seed=number)))]
+    command = [ffmpeg_path(), "-v", "error", *inputs, "-map", "0", "-map", "1", str(both)]
+    subprocess.run(command, check=True)
+    client = Client(address, verbose=False, download_files=str(tmp_path))
+    try:
+        for options, track in (({}, 1), ({"track": 2}, 2)):
+            result, _ = client.predict(
+                handle_file(str(both)), "utterance", False, api_name="/recognize", **options
+            )
+            assert result["audio"]["track"] == track
+            assert result["audio"]["duration_s"] == pytest.approx(track, abs=0.1)
+        with pytest.raises(AppError, match=r"both\.mkv: there is no audio track 3, the file has 2"):
+            client.predict(
+                handle_file(str(both)), "utterance", False, track=3, api_name="/recognize"
+            )
+    finally:
+        client.close()
+
+
 def test_an_answer_in_two_pieces_does_not_wait_for_the_client() -> None:
     found: list[int] = []
 
@@ -211,3 +235,10 @@ def test_before_the_page_is_built_a_short_one_waits(
             assert time.monotonic() < deadline
         assert "could not be started" in client.get("/").text
         assert client.get("/readyz").status_code == 503
+
+
+def test_programs_by_hand_need_not_name_a_track(address: str, wav: Callable[..., Path]) -> None:
+    with wav(1.0).open("rb") as file:
+        (path,) = httpx.post(f"{address}/gradio_api/upload", files={"files": file}).json()
+    audio = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    assert "event: complete" in events(address, "recognize", [audio, "utterance", False])

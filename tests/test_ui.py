@@ -339,12 +339,27 @@ class TestHandlers:
     def test_api(self, handlers: Any, wav: Callable[..., Path]) -> None:
         import gradio as gr
 
-        value, files = handlers.api(str(wav(2.0)), "frame", True, request())
+        value, files = handlers.api(str(wav(2.0)), "frame", True, 0, request())
         assert list(value)[:5] == ["emotion", "confidence", "scores", "granularity", "timestamp"]
         assert len(files) == 4
         for audio, granularity in ((None, "utterance"), (str(wav(2.0)), "words")):
             with pytest.raises(gr.Error):
-                handlers.api(audio, granularity, False, request())
+                handlers.api(audio, granularity, False, 1, request())
+
+    def test_errors_of_the_api_are_plain_text(
+        self, handlers: Any, wav: Callable[..., Path]
+    ) -> None:
+        import gradio as gr
+
+        path = wav(2.0, "a & b's <clip>.wav")
+        expected = "a & b's <clip>.wav: there is no audio track 2, the file has 1. Choose another"
+        with pytest.raises(gr.Error) as caught:
+            handlers.api(str(path), "utterance", False, 2, request())
+        assert caught.value.message.startswith(expected)
+        with pytest.raises(gr.Error, match="没有第 2 条音轨"):
+            handlers.api(str(path), "utterance", False, 2, request(lang="zh"))
+        with pytest.raises(gr.Error, match="track is -1, but must be 1 or more"):
+            handlers.api(str(path), "utterance", False, -1, request())
 
 
 @pytest.fixture(scope="module")

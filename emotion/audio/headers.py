@@ -180,10 +180,10 @@ def mp4_header(file: BinaryIO) -> Mp4Header:
     size = file.seek(0, os.SEEK_END)
     at = 0
     for _ in range(_CHUNKS):
+        if size - at < 8:
+            break
         file.seek(at)
         head = file.read(16)
-        if len(head) < 8:
-            break
         length, name = struct.unpack(">I4s", head[:8])
         skip = 8
         if length == 1 and len(head) == 16:

@@ -56,14 +56,14 @@ class _Layout:
     align: int
     own_head: bool = False  # whether a chunk's size counts its own head
 
-    def walk(self, file: BinaryIO, at: int) -> Iterator[tuple[bytes, int, int]]:
+    def walk(self, file: BinaryIO, at: int, size: int) -> Iterator[tuple[bytes, int, int]]:
         """Name, offset of the content and its length, of each chunk."""
         head_bytes = self.name_bytes + self.size_bytes
         for _ in range(_CHUNKS):
+            if size - at < head_bytes:
+                return
             file.seek(at)
             head = file.read(head_bytes)
-            if len(head) < head_bytes:
-                return
             length = int.from_bytes(head[self.name_bytes :], self.order)
             length -= head_bytes if self.own_head else 0
             if length < 0:
@@ -77,7 +77,7 @@ class _Layout:
         at += -at % self.align
         if size - at < self.name_bytes + self.size_bytes:
             return True
-        for name, start, length in self.walk(file, at):
+        for name, start, length in self.walk(file, at, size):
             if not name[:4].replace(b" ", b"").isalnum() or start + length > size:
                 return False
             if self.own_head and name[4:] != _W64_GUID:
@@ -122,8 +122,8 @@ def _find(
 ) -> StalePcm | None:
     size = file.seek(0, os.SEEK_END)
     form: _Format | None = None
-    for name, start, length in layout.walk(file, at):
-        file.seek(start)
+    for name, start, length in layout.walk(file, at, size):
+        file.seek(start)  # the chunk's head lies within the file, so this does, too
         content = file.read(min(length, _HEAD_BYTES))
         if name[:4] == names[0]:
             form = _READERS[container](content)

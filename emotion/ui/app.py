@@ -42,6 +42,16 @@ class Page:
     close: Callable[[], None]
 
 
+class _Blocks(gr.Blocks):
+    """Blocks whose endpoint for programs may be called without its last inputs."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Fills in the defaults that `gradio_client` fills in, for those who call by HTTP alone."""
+        if block_fn.api_visibility == "public":
+            inputs += [block.value for block in block_fn.inputs[max(len(inputs), 3) :]]
+        super().validate_inputs(block_fn, inputs)
+
+
 def build_page(
     service: ModelService, config: Config, examples_dir: Path = PROJECT_DIR / "examples"
 ) -> Page:
@@ -57,7 +67,7 @@ def build_page(
     desk = Desk(service, config.server.outputs_dir)
     cache = Path(get_upload_folder())
     handlers = Handlers(desk, HandOver(cache), Previews(cache, config.audio), examples)
-    with gr.Blocks(
+    with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")

@@ -14,7 +14,7 @@ import gradio as gr
 
 from emotion import plots
 from emotion.config import check_granularity
-from emotion.errors import AudioNotFoundError, CancelledError, ConfigError, EmotionError
+from emotion.errors import AudioNotFoundError, CancelledError, EmotionError
 from emotion.job import Finished
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
 from emotion.schema import readable
@@ -212,7 +212,7 @@ class Handlers:
         audio: str | None,
         granularity: str,
         extract_embedding: bool,
-        track: float | None,
+        track: int | None,
         request: gr.Request,
     ) -> tuple[dict[str, Any], list[str]]:
         """Recognises one recording.
@@ -221,7 +221,7 @@ class Handlers:
             audio: The recording.
             granularity: "utterance", or "frame" for scores every 0.1 s too.
             extract_embedding: Whether to give the embedding.
-            track: Audio track, from 1; the first one with sound by default.
+            track: Audio track, from 1; 0 takes the first one with sound.
             request: Who asks.
 
         Returns:
@@ -232,10 +232,7 @@ class Handlers:
             check_granularity(granularity)
             if not audio:
                 raise AudioNotFoundError(file="-", reason="No audio was given")
-            if track is not None and track != int(track):
-                raise ConfigError(option="track", value=track, expected="a whole number")
-            number = None if track is None else int(track)
-            order = Order(Path(audio), granularity, extract_embedding, number)
+            order = Order(Path(audio), granularity, extract_embedding, track or None)
             run = self._desk.begin(PROGRAM + secrets.token_hex(8), order)
             for _ in run.follow():
                 pass

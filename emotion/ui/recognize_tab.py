@@ -216,7 +216,7 @@ def _api(handlers: Handlers) -> None:
         audio = gr.File(label="audio", type="filepath")
         granularity = gr.Radio(["utterance", "frame"], value="utterance", label="granularity")
         embedding = gr.Checkbox(False, label="extract_embedding")
-        track = gr.Number(None, label="track")
+        track = gr.Number(0, label="track", precision=0)  # a default makes it optional
         result = gr.JSON(label="result")
         files = gr.File(label="files", file_count="multiple")
         trigger = gr.Button()
