@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.audio import ffmpeg_path
 from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
 from emotion.recognizer import Recognizer
 from emotion.ui.runs import Desk
@@ -80,11 +80,22 @@ def wav(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def convert(tmp_path: Path) -> Callable[..., Path]:
-    """Converts a file with FFmpeg: ``convert(source, "name.mp3", "-b:a", "64k")``."""
+    """Converts a file with FFmpeg: ``convert(source, "name.mp3", "-b:a", "64k")``.
+
+    The program is the bundled one, so that the files do not depend on what decodes them.
+    """
 
     def run(source: Path, name: str, *options: str) -> Path:
         target = tmp_path / name
-        command = [ffmpeg_path(), "-v", "error", "-nostdin", "-y", "-i", str(source)]
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-nostdin",
+            "-y",
+            "-i",
+            str(source),
+        ]
         subprocess.run([*command, *options, str(target)], check=True, capture_output=True)
         return target
 

@@ -103,6 +103,13 @@ def test_the_decoder_is_stopped_with_its_caller(tmp_path: Path) -> None:
         list(silk.decode_packets(found, "v", AudioConfig(decode_timeout_s=1e-9), lambda: False))
 
 
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = packets(tmp_path, message())
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(AudioDecodeError, match="needs the package silk-python"):
+        decoded(found)
+
+
 def test_random_packets_never_harm_the_caller(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -98,8 +98,8 @@ def test_every_notice_of_the_core_is_translated_with_the_same_values() -> None:
 def test_a_truncation_without_a_length_has_its_own_words() -> None:
     told = notice_pair(notice("truncated_audio.unknown_length", decoded_s=2.0))
     assert told == (
-        "文件缺少结尾，读出了 2.0 秒。",
-        "The end of the file is missing: 2.0 s could be decoded.",
+        "文件没有正常结尾，读出了 2.0 秒，可能不完整。",
+        "The file has no proper end: 2.0 s could be decoded, it may be truncated.",
     )
     assert "4.0 秒" in notice_pair(notice("truncated_audio", declared_s=4.0, decoded_s=2.0))[0]
 

@@ -33,7 +33,7 @@ MESSAGES = {
         "it may be truncated."
     ),
     "truncated_audio.unknown_length": (
-        "The end of the file is missing: {decoded_s:.1f} s could be decoded."
+        "The file has no proper end: {decoded_s:.1f} s could be decoded, it may be truncated."
     ),
     "header_mismatch": (
         "The header says {declared_s:.1f} s, but the file holds {decoded_s:.1f} s. "

@@ -130,7 +130,8 @@ def _samples(file: BinaryIO, form: bytes, at: int, declared: int, size: int) -> 
     tag, channels, rate_hz, byte_rate, block, bits = struct.unpack("<HHIIHH", form[:16])
     pcm = tag == 1 or (tag == 0xFFFE and form[24:40] == _PCM_GUID)
     if pcm:
-        byte_rate = channels * (bits + 7) // 8 * rate_hz
+        block = channels * ((bits + 7) // 8)
+        byte_rate = block * rate_hz
     there = size - at
     known: int | None = declared
     if declared > there:

@@ -19,6 +19,7 @@ from emotion.schema import readable
 
 MAGIC = b"#!SILK_V3"
 DAMAGED = "a damaged SILK voice message (WeChat, QQ)"
+_MISSING = "SILK needs the package silk-python"
 _PACKET_BYTES = 640  # the most that the decoder takes at 16 kHz
 _PACKET_S = 0.02
 _CHUNK_BYTES = 2 * 5 * SAMPLE_RATE_HZ  # 5 s, whole blocks of `checks`
@@ -94,7 +95,7 @@ def decode_packets(
         for packet in packets.content:
             file.write(len(packet).to_bytes(2, "little") + packet)
         file.seek(0)
-        command = [sys.executable, "-I", str(_CHILD), str(SAMPLE_RATE_HZ)]
+        command = [sys.executable, "-I", str(_CHILD), str(SAMPLE_RATE_HZ), *sys.path]
         with piped(command, config.decode_timeout_s, file) as run:
             while chunk := run.stdout.read(_CHUNK_BYTES):
                 if cancelled():
@@ -102,5 +103,7 @@ def decode_packets(
                 yield chunk
     if run.timed_out:
         raise DecoderTimeoutError(file=name, timeout_s=config.decode_timeout_s)
+    if "ModuleNotFoundError" in run.log:
+        raise AudioDecodeError(file=name, reason=_MISSING)
     if run.code:
         raise AudioDecodeError(file=name, reason=DAMAGED)

@@ -13,9 +13,10 @@ _HEAD = b"\x02#!SILK_V3"
 
 def main() -> None:
     """Decodes each run of packets; where an empty one stands, 20 ms of silence."""
+    rate_hz = int(sys.argv[1])
+    sys.path[:] = sys.argv[2:] or sys.path  # where the caller finds its packages
     import pysilk
 
-    rate_hz = int(sys.argv[1])
     data = memoryview(sys.stdin.buffer.read())
     out = sys.stdout.buffer
     run = io.BytesIO()

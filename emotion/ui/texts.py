@@ -300,7 +300,7 @@ NOTICES_ZH: Final[dict[str, str]] = {
     "truncated_audio": (
         "文件声明的长度是 {declared_s:.1f} 秒，只读出了 {decoded_s:.1f} 秒：文件可能不完整。"
     ),
-    "truncated_audio.unknown_length": "文件缺少结尾，读出了 {decoded_s:.1f} 秒。",
+    "truncated_audio.unknown_length": "文件没有正常结尾，读出了 {decoded_s:.1f} 秒，可能不完整。",
     "header_mismatch": ("文件头声明 {declared_s:.1f} 秒，实际有 {decoded_s:.1f} 秒，已全部使用。"),
     "channels_cancel": (
         "{channels:.0f} 个声道混合后互相抵消（反相），只使用了第 {channel:.0f} 个声道。"
@@ -347,6 +347,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "it holds no samples": "其中没有采样数据",
     "FFmpeg has no decoder for its codec": "FFmpeg 没有这种编码的解码器",
     "decoding it takes too much memory": "解码需要的内存过多",
+    "SILK needs the package silk-python": "SILK 需要安装 silk-python",
     "a damaged SILK voice message (WeChat, QQ)": "SILK 语音消息（微信、QQ）已损坏",
     "a SPHERE file compressed with Shorten: convert it with sph2pipe first": (
         "用 Shorten 压缩的 SPHERE 文件，请先用 sph2pipe 转换"
