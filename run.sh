@@ -7,12 +7,18 @@
 #   bash run.sh check            the linter and the type checker
 #
 # PYTHON chooses the interpreter that .venv is made with; 3.10 is the oldest that works.
+# TORCH_INDEX_URL chooses the index that torch is installed from, and with it torch's build:
+#   https://download.pytorch.org/whl/cpu     no CUDA: a few hundred megabytes instead of about 5 GB
+#   https://download.pytorch.org/whl/cu126   CUDA 12.6, for drivers from 525 on
+# The choice is remembered; TORCH_INDEX_URL= (empty) goes back to the default.
 
 set -euo pipefail
 
 project="$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
 venv="$project/.venv"
 venv_python="$venv/bin/python"
+# Where torch was installed from: the index, then the requirement. Absent for the default index.
+torch_record="$venv/torch-index"
 
 say() { printf 'run.sh: %s\n' "$*" >&2; }
 die() {
@@ -69,6 +75,7 @@ make_venv() {
 # What a finished installation of a file looks like: the interpreter, then the file itself.
 stamp_of() {
   printf 'python %s\n' "$(version_of "$venv_python")"
+  [[ "$1" != requirements.txt ]] || printf 'torch from %s\n' "${torch_index:-the default index}"
   cat -- "$project/$1"
 }
 
@@ -83,11 +90,46 @@ all_fresh() {
   done
 }
 
+has_card() {
+  [[ -d /proc/driver/nvidia/gpus ]] || command -v nvidia-smi >/dev/null
+}
+
+# Installs torch alone, where it is to come from an index of its own, or did until now. Pip takes
+# any build of a version for the one asked for, hence --force-reinstall. The rest of the
+# requirements brings what torch needs.
+install_torch() {
+  local line requirement=""
+  [[ -n "$torch_index" || -f "$torch_record" ]] || return 0
+  while IFS= read -r line; do
+    [[ "$line" != torch==* ]] || requirement="$line"
+  done <"$project/requirements.txt"
+  [[ ! -f "$torch_record" ||
+    "$(<"$torch_record")" != "$torch_index"$'\n'"$requirement" ]] || return 0
+  say "installing $requirement from ${torch_index:-the default index}"
+  "$venv_python" -I -m pip install --no-input --disable-pip-version-check --force-reinstall \
+    --no-deps ${torch_index:+--index-url "$torch_index"} "$requirement" >&2 ||
+    die "installing $requirement from ${torch_index:-the default index} failed, pip says why above; check TORCH_INDEX_URL and the network, then try again"
+  if [[ -n "$torch_index" ]]; then
+    printf '%s\n%s\n' "$torch_index" "$requirement" >"$torch_record"
+  else
+    rm -f -- "$torch_record"
+  fi
+}
+
+# Says how to save 5 GB: on Linux the default build of torch brings all of CUDA.
+note_cpu_build() {
+  [[ -z "$torch_index" && "$OSTYPE" == linux* && "$HOSTTYPE" == x86_64 ]] || return 0
+  has_card || say "no NVIDIA card here; without CUDA torch takes a few hundred megabytes instead" \
+    "of about 5 GB: TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu bash run.sh"
+}
+
 install() {
   local file="$1" stamp="$venv/installed-$1"
+  [[ "$file" != requirements.txt || -f "$stamp" ]] || note_cpu_build
   # The stamp is written last: whatever is interrupted is done again.
   rm -f -- "$stamp"
   say "installing $file (once, a few minutes)"
+  [[ "$file" != requirements.txt ]] || install_torch
   # -I: packages on the caller's PYTHONPATH do not count as installed.
   # -c: the pins of requirements.txt hold for the developers' packages, too.
   "$venv_python" -I -m pip install --no-input --disable-pip-version-check \
@@ -95,6 +137,8 @@ install() {
     die "installing $file failed, pip says why above; check the network and the disk, then try again"
   stamp_of "$file" >"$stamp.new"
   mv -f -- "$stamp.new" "$stamp"
+  # Warns of a torch that cannot use this machine's card; the programs themselves warn, too.
+  [[ "$file" != requirements.txt ]] || "$venv_python" -m emotion.gpu_check >&2 || true
 }
 
 # Brings .venv up to the given requirement files; nothing is run but Python itself if it already is.
@@ -116,14 +160,21 @@ ensure() {
   exec 9<&-
 }
 
-# Some tests need programs that pip cannot install; .ci/run installs them on Debian.
+# Programs that pip cannot install; .ci/run installs them on Debian.
 note_missing_programs() {
-  command -v ffmpeg >/dev/null || say "no ffmpeg here, some tests will fail: apt install ffmpeg"
-  command -v chromium >/dev/null || command -v google-chrome >/dev/null ||
-    say "no chromium here, the browser tests will fail: apt install chromium"
+  command -v ffmpeg >/dev/null ||
+    say "no ffmpeg here, the tests use the bundled one; to use the system's: apt install ffmpeg"
+  [[ -x /usr/bin/chromium ]] ||
+    say "no /usr/bin/chromium here, the browser tests are skipped: apt install chromium"
 }
 
 [[ $# -gt 0 ]] || set -- serve
+torch_index=""
+if [[ -n "${TORCH_INDEX_URL+set}" ]]; then
+  torch_index="$TORCH_INDEX_URL"
+elif [[ -f "$torch_record" ]]; then
+  IFS= read -r torch_index <"$torch_record"
+fi
 # The package is found from any working directory, and nothing there shadows it (Python >= 3.11).
 export PYTHONPATH="$project${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 case "$1" in

@@ -38,7 +38,7 @@ from emotion.labels import BY_ID
 from emotion.schema import readable
 
 if TYPE_CHECKING:
-    from emotion.job import Finished
+    from emotion.job import Finished, Outcome
     from emotion.lifecycle import Status
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ def build_parser() -> argparse.ArgumentParser:
     audio = argparse.ArgumentParser(add_help=False)
     audio.add_argument("--max-duration", type=float, metavar="S", help="longest recording, seconds")
     audio.add_argument("--max-upload", type=float, metavar="MB", help="largest file, megabytes")
+    text = "the FFmpeg program; the system's by default"
+    audio.add_argument("--ffmpeg", metavar="PROGRAM", help=text)
     audio.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -128,6 +130,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--granularity", choices=get_args(Granularity), default="utterance")
     sub.add_argument("--embedding", action="store_true", help="write embedding.npy")
+    text = "audio track, from 1; the first one with sound by default"
+    sub.add_argument("--track", type=int, metavar="N", help=text)
+    text = "mix the channels, or recognise each on its own, with a run folder each"
+    sub.add_argument("--channels", choices=("mix", "split"), default="mix", help=text)
     sub.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     sub = add("serve", serve, "Serve the web page.", [model, hub, audio])
     sub.add_argument("--host", metavar="ADDRESS")
@@ -169,6 +175,7 @@ def _config(args: argparse.Namespace) -> Config:
     audio = given(
         max_duration_s=option("max_duration"),
         max_upload_bytes=None if upload_mb is None else _bytes(upload_mb),
+        ffmpeg=option("ffmpeg"),
     )
     names = ("model", "engine", "device", "precision", "hub", "offline", "models_dir")
     engine = given(**{name: option(name) for name in names})
@@ -196,13 +203,15 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
     recognizer = open_model(config, _StatusLine().show)
     stop = threading.Event()
 
-    def work(path: Path) -> Finished:
-        return job.run(
+    def work(path: Path) -> list[Outcome]:
+        return job.run_channels(
             recognizer,
             path,
             config.server.outputs_dir,
+            split=args.channels == "split",
             granularity=args.granularity,
             embedding=args.embedding,
+            track=args.track,
             hooks=Hooks(cancelled=stop.is_set),
         )
 
@@ -210,26 +219,33 @@ def recognize(args: argparse.Namespace, config: Config) -> int:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
             for path, future in _ahead(pool, work, args.files):
-                try:
-                    _print_finished(path, future.result(), as_json=args.json)
-                except EmotionError as e:
-                    worst = max(worst, exit_code(e))
-                    _print_failure(path, e, as_json=args.json)
-                except Exception as e:  # one file must not stop the others
-                    logger.exception("%s failed unexpectedly", path)
-                    worst = max(worst, 1)
-                    error = EmotionError(reason=f"{type(e).__name__}: {e}")
-                    _print_failure(path, error, as_json=args.json)
+                for outcome in future.result():
+                    worst = max(worst, _print_outcome(path, outcome, as_json=args.json))
         finally:
             stop.set()  # whatever ends the loop early must not wait for the rest
     return worst
 
 
+def _print_outcome(path: Path, outcome: Outcome, *, as_json: bool) -> int:
+    """Prints a result or a failure; the exit code that it calls for."""
+    if outcome.finished is not None:
+        _print_finished(path, outcome.finished, as_json=as_json)
+        return 0
+    error = outcome.error
+    if not isinstance(error, EmotionError):
+        logger.error("%s failed unexpectedly", path, exc_info=error)
+        error = EmotionError(reason=f"{type(error).__name__}: {error}")
+    _print_failure(path, outcome.channel, error, as_json=as_json)
+    return exit_code(error)
+
+
 def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Path], Finished], paths: Sequence[Path]
-) -> Iterator[tuple[Path, Future[Finished]]]:
+    pool: ThreadPoolExecutor,
+    work: Callable[[Path], list[Outcome]],
+    paths: Sequence[Path],
+) -> Iterator[tuple[Path, Future[list[Outcome]]]]:
     """The runs in order, a few of them begun ahead: one decodes while another is inferred."""
-    begun: deque[tuple[Path, Future[Finished]]] = deque()
+    begun: deque[tuple[Path, Future[list[Outcome]]]] = deque()
     for path in paths:
         begun.append((path, pool.submit(work, path)))
         if len(begun) > _AT_ONCE:
@@ -246,7 +262,8 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
         print(json.dumps(record, ensure_ascii=False), flush=True)
         return
     best = BY_ID[result.emotion]
-    print(f"{readable(path)}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
+    channel = f" (channel {result.audio.channel})" if result.audio.channel else ""
+    print(f"{readable(path)}{channel}\n  {best.emoji} {best.zh} {best.en}  {result.confidence:.1%}")
     for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
@@ -258,12 +275,15 @@ def _print_finished(path: Path, finished: Finished, *, as_json: bool) -> None:
     print(f"  → {finished.folder}\n", flush=True)
 
 
-def _print_failure(path: Path, error: EmotionError, *, as_json: bool) -> None:
+def _print_failure(path: Path, channel: int | None, error: EmotionError, *, as_json: bool) -> None:
     if as_json:
-        record = {"file": readable(path), "error": error.to_dict()}
+        record: dict[str, Any] = {"file": readable(path), "error": error.to_dict()}
+        if channel is not None:
+            record["channel"] = channel
         print(json.dumps(record, ensure_ascii=False), flush=True)
     else:
-        print(f"error: {error}", file=sys.stderr)
+        where = f" (channel {channel})" if channel is not None else ""
+        print(f"error{where}: {error}", file=sys.stderr)
 
 
 def serve(_: argparse.Namespace, config: Config) -> int:
@@ -276,6 +296,7 @@ def serve(_: argparse.Namespace, config: Config) -> int:
 
 def models(args: argparse.Namespace, config: Config) -> int:
     """Lists name, size, licence, place and state of each known model."""
+    from emotion.gpu_check import unused_gpu
     from emotion.registry import MODELS
     from emotion.weights import status
 
@@ -294,6 +315,9 @@ def models(args: argparse.Namespace, config: Config) -> int:
             continue
         size = f"{record['size_bytes'] / 1e6:.0f} MB"
         print(f"{name:<24} {found.state:<8} {size:>8}  {model.licence}\n    {found.folder}")
+    why = unused_gpu() if config.engine.device == "auto" else None
+    if why is not None:
+        logger.warning("%s", why)
     return 0
 
 

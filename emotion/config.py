@@ -47,6 +47,8 @@ class AudioConfig:
         decode_timeout_s: FFmpeg is stopped after this time.
         short_s: Below this a result carries a warning.
         silence_peak: A peak below this (full scale is 1) is digital silence.
+        quiet_dbfs: Recordings below this level are amplified.
+        ffmpeg: The FFmpeg program; None takes the system's, else the one in ``imageio-ffmpeg``.
     """
 
     max_duration_s: float = 4 * 3600.0
@@ -54,6 +56,8 @@ class AudioConfig:
     decode_timeout_s: float = 600.0
     short_s: float = 1.0
     silence_peak: float = 1e-4
+    quiet_dbfs: float = -40.0
+    ffmpeg: str | None = None
 
     def __post_init__(self) -> None:
         _check(self.max_duration_s > 0, "max-duration", self.max_duration_s, "above 0 s")
@@ -143,7 +147,7 @@ class Config:
 
         Reads ``EMOTION_MODEL``, ``EMOTION_ENGINE``, ``EMOTION_DEVICE``, ``EMOTION_PRECISION``,
         ``EMOTION_HUB``, ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``,
-        ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST`` and ``EMOTION_PORT``.
+        ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT`` and ``EMOTION_FFMPEG``.
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -166,6 +170,7 @@ class Config:
         base = cls()
         return replace(
             base,
+            audio=replace(base.audio, **given(ffmpeg=env.get("EMOTION_FFMPEG"))),
             engine=replace(base.engine, **engine),
             server=replace(base.server, **server),
         )

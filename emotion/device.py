@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from emotion.config import Precision
 from emotion.errors import DeviceError
+from emotion.gpu_check import cuda_available, unused_gpu
 
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -72,13 +72,14 @@ def place(device: str, precision: Precision, *, narrow: bool = False) -> Placeme
 
 
 def _device(device: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda:0" if available else "cpu")
     if device == "cpu":
         return torch.device("cpu")
+    available = cuda_available()
+    if device == "auto":
+        return torch.device("cuda:0" if available else "cpu")
     if not available:
-        raise DeviceError(requested=f"--device {device}", reason="no CUDA device is available")
+        missing = DeviceError(requested=f"--device {device}", reason="no CUDA device is available")
+        raise unused_gpu() or missing
     index = int(device.partition(":")[2] or 0)
     count = torch.cuda.device_count()
     if index >= count:
@@ -101,27 +102,23 @@ def memory_text(device: torch.device) -> str:
 
 
 def peak_resident_bytes() -> int:
-    """Highest resident memory of this program so far, in bytes.
-
-    Not ``ru_maxrss`` where it can be helped: on Linux that counts the parent's memory too.
-    """
+    """Highest resident memory of this process so far, in bytes."""
     try:
+        # Not ``ru_maxrss``: on Linux it counts the parent's memory too.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
-    except OSError:
-        return _peak_by_system()
+    except (OSError, ValueError):  # not Linux
+        memory = psutil.Process().memory_info()
+        return int(getattr(memory, "peak_wset", None) or _peak_of_unix())
+
+
+def _peak_of_unix() -> int:
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process in bytes; its peak where the system tells only that."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * resource.getpagesize()
-    except OSError:
-        return _peak_by_system()
-
-
-def _peak_by_system() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)

@@ -3,7 +3,9 @@
 A download goes to ``<models>/.partial-<name>/<hub>/`` and is renamed to ``<models>/<name>/`` when
 every file has the size and the SHA-256 that the hub announces: nobody sees half a model, whatever
 happens, and an interrupted download goes on where it stopped. How the hubs are asked is in
-`emotion.hubs`.
+`emotion.hubs`. Where a hub's answers are not understood, its official client downloads to
+``<models>/.partial-<name>/<hub>-client/`` (`emotion.hub_clients`), and what it brought is published
+in the same way.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from pathlib import Path
 
 import filelock
 
-from emotion import hubs
+from emotion import hub_clients, hubs
 from emotion.config import EngineConfig, Hub
 from emotion.errors import CancelledError, DownloadError, ModelMissingError
-from emotion.hubs import HubFailedError, Limits
+from emotion.hubs import HubFailedError, Limits, NotUnderstoodError
 from emotion.registry import KnownModel
 from emotion.weights import (
     REQUIRED,
     WEIGHTS,
+    file_size,
     is_complete,
     known,
     locate,
@@ -39,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
+
+_NEEDED = (*REQUIRED, WEIGHTS[0])
 
 
 @dataclass(frozen=True)
@@ -141,27 +146,60 @@ def _fetch(job: _Job, sources: list[Hub]) -> Path:
 def _fetch_from(job: _Job, hub: Hub) -> Path:
     started_s = time.monotonic()
     job.check()
-    files = hubs.list_files(hub, job.model, job.limits)
-    names = {file.name for file in files}
-    lacking = [name for name in (*REQUIRED, WEIGHTS[0]) if name not in names]
-    if lacking:
-        raise HubFailedError(f"the repository lacks {', '.join(lacking)}")
-    total_bytes = sum(file.size_bytes for file in files)
-    size_mb = total_bytes / 1e6
-    staging = job.partial / hub
-    staging.mkdir(parents=True, exist_ok=True)
-    _check_space(job, total_bytes - tree_size(staging))
-    logger.info("%s: downloading %.1f MB from %s", job.model.name, size_mb, hubs.TITLES[hub])
     try:
-        _download_all(job, files, staging, total_bytes)
-    except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _disk_full(job, total_bytes - tree_size(staging)) from e
+        staging = _fetch_by_http(job, hub)
+    except NotUnderstoodError as e:
+        title, package = hubs.TITLES[hub], hub_clients.PACKAGES[hub]
+        logger.warning("%s: %s: %s; trying its client %s", job.model.name, title, e, package)
+        try:
+            staging = _fetch_by_client(job, hub)
+        except HubFailedError as also:
+            raise HubFailedError(f"{e}; and its client {package} {also}") from also
+    size_mb = tree_size(staging) / 1e6
     _publish(job, staging)
     seconds = time.monotonic() - started_s
     logger.info("%s: downloaded %.1f MB in %.1f s", job.model.name, size_mb, seconds)
     return job.folder
+
+
+def _fetch_by_http(job: _Job, hub: Hub) -> Path:
+    files = hubs.list_files(hub, job.model, job.limits)
+    names = {file.name for file in files}
+    lacking = [name for name in _NEEDED if name not in names]
+    if lacking:
+        raise HubFailedError(f"the repository lacks {', '.join(lacking)}")
+    total_bytes = sum(file.size_bytes for file in files)
+    staging = job.partial / hub
+    staging.mkdir(parents=True, exist_ok=True)
+    with _space_for(job, staging, total_bytes):
+        title = hubs.TITLES[hub]
+        logger.info("%s: downloading %.1f MB from %s", job.model.name, total_bytes / 1e6, title)
+        _download_all(job, files, staging, total_bytes)
+    return staging
+
+
+def _fetch_by_client(job: _Job, hub: Hub) -> Path:
+    total_bytes = job.model.size_bytes  # about; the hub's own figure is what was not understood
+    folder = job.partial / f"{hub}-client"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def advance(done_bytes: int) -> None:
+        job.check()
+        job.progress(min(done_bytes, total_bytes), total_bytes)
+
+    with _space_for(job, folder, total_bytes):
+        fetched = hub_clients.download(hub, job.model, folder, job.limits, advance)
+    lacking = [name for name in _NEEDED if not file_size(fetched / name)]
+    if lacking:
+        raise HubFailedError(f"did not bring {', '.join(lacking)}")
+    staging = job.partial / hub
+    shutil.rmtree(staging, ignore_errors=True)
+    for name in job.model.files:  # and nothing that the client keeps beside them
+        if (fetched / name).is_file():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            (fetched / name).rename(staging / name)
+    job.progress(total_bytes, total_bytes)
+    return staging
 
 
 def _download_all(job: _Job, files: list[hubs.RemoteFile], staging: Path, total_bytes: int) -> None:
@@ -181,9 +219,18 @@ def _download_all(job: _Job, files: list[hubs.RemoteFile], staging: Path, total_
     job.progress(total_bytes, total_bytes)
 
 
-def _check_space(job: _Job, needed_bytes: int) -> None:
+@contextlib.contextmanager
+def _space_for(job: _Job, folder: Path, total_bytes: int) -> Iterator[None]:
+    # So many bytes will lie in the folder; a disk without room for them is one clear error.
+    needed_bytes = total_bytes - tree_size(folder)
     if shutil.disk_usage(job.folder.parent).free < needed_bytes:
         raise _disk_full(job, needed_bytes)
+    try:
+        yield
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _disk_full(job, total_bytes - tree_size(folder)) from e
 
 
 def _disk_full(job: _Job, needed_bytes: int) -> DownloadError:

@@ -9,6 +9,8 @@ The tree::
     │   ├── AudioEmptyError       the file has no bytes
     │   ├── AudioDecodeError      FFmpeg cannot read it as audio
     │   ├── AudioStreamError      a readable file without an audio stream
+    │   ├── AudioEncryptedError   encrypted: CENC, FairPlay, a music service's own
+    │   ├── AudioTrackError       no such audio track (AudioChannelError: no such channel)
     │   ├── AudioTooShortError    shorter than the model's receptive field
     │   ├── AudioTooLongError     longer than the configured limit
     │   ├── AudioTooLargeError    more bytes than the configured limit
@@ -24,6 +26,7 @@ The tree::
     │   ├── CheckpointError       the folder's contents do not fit the network
     │   ├── EngineFallbackError   FunASR answers, as the native engine refuses the folder
     │   ├── DeviceError           the device or precision asked for is not there
+    │   │   └── GpuUnusedError    torch does not use the NVIDIA card; subclasses say why
     │   ├── ModelComingError      still being downloaded
     │   └── ModelNotReadyError    asked for a result before a model was loaded
     ├── BusyError                 too many requests wait
@@ -36,13 +39,20 @@ The tree::
     └── PortInUseError            the server's port is taken
 
 An error is a code, a message made from a template and named values, and a hint that says what to
-do. The values stay on the object (``params``), so that an interface can say the same in another
-language.
+do. The values stay on the object (``params``), so an interface can say it in another language.
 """
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import ClassVar
+
+# An absolute path inside a sentence; an address (https://…) is none.
+_ABSOLUTE_PATH = re.compile(
+    r"""(?<![\w/.<])(?:/|[A-Za-z]:\\)[^\s/'"`(),;:<>]+[/\\][^\s'"`(),;:<>]*"""
+)
+_PATH_PARAMS = frozenset({"file", "folder", "path"})
 
 
 class EmotionError(Exception):
@@ -68,9 +78,21 @@ class EmotionError(Exception):
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
+    def without_paths(self) -> EmotionError:
+        """A copy for visitors, in which each path is cut to its last component."""
+        return type(self)(**{name: _hide_paths(name, v) for name, v in self.params.items()})
+
     def to_dict(self) -> dict[str, str]:
         """Code, message and hint, ready for JSON."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _hide_paths(name: str, value: object) -> object:
+    if isinstance(value, PurePath) or (isinstance(value, str) and name in _PATH_PARAMS):
+        return PurePath(value).name
+    if isinstance(value, (str, Exception)):
+        return _ABSOLUTE_PATH.sub(lambda found: PurePath(found[0]).name, str(value))
+    return value
 
 
 class ConfigError(EmotionError):
@@ -116,6 +138,30 @@ class AudioStreamError(AudioError):
     code = "audio_no_stream"
     template = "{file}: the file has no audio stream"
     hint = "Choose a file that has sound"
+
+
+class AudioEncryptedError(AudioError):
+    """The file is encrypted."""
+
+    code = "audio_encrypted"
+    template = "{file}: the recording is encrypted ({scheme})"
+    hint = "Use a copy without copy protection"
+
+
+class AudioTrackError(AudioError):
+    """The file has no such audio track."""
+
+    code = "audio_no_track"
+    template = "{file}: there is no audio track {track}, the file has {tracks}"
+    hint = "Choose another with --track, which counts from 1"
+
+
+class AudioChannelError(AudioError):
+    """The track has no such channel."""
+
+    code = "audio_no_channel"
+    template = "{file}: there is no channel {channel}, the track has {channels}"
+    hint = "Channels count from 1"
 
 
 class AudioTooShortError(AudioError):
@@ -198,7 +244,7 @@ class ModelMissingError(ModelError):
     """Known, but not on this machine and not to be downloaded."""
 
     code = "model_missing"
-    template = "{name} is not in {folder} ({reason})"
+    template = "{name} is not on this machine ({reason})"
     hint = "Fetch it with `python -m emotion download {name}`"
 
     def __init__(self, **params: object) -> None:
@@ -235,6 +281,70 @@ class DeviceError(ModelError):
     code = "device_unavailable"
     template = "{requested} was asked for, but {reason}"
     hint = "Use --device auto and --precision auto"
+
+
+class GpuUnusedError(DeviceError):
+    """There is an NVIDIA card, but torch does not use it; told as a warning where a CPU will do."""
+
+    code = "gpu_unused"
+    template = "{card} (driver {driver}) is not used by torch {torch}"
+    hint = ""
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(**params)
+        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the command
+
+
+class TorchWithoutCudaError(GpuUnusedError):
+    """Torch is a build without CUDA."""
+
+    code = "torch_without_cuda"
+    template = "{card} (driver {driver}) is not used: torch {torch} is a build without CUDA"
+    hint = "Install the build with CUDA: {command}"
+
+
+class DriverTooOldError(GpuUnusedError):
+    """The driver is too old for the CUDA that torch was built for, but not for another build."""
+
+    code = "driver_too_old"
+    template = (
+        "{card} is not used: torch {torch} was built for CUDA {cuda}, which needs driver {needed} "
+        "or newer, but the driver is {driver}"
+    )
+    hint = "Update the driver, or install the build for this one: {command}"
+
+
+class DriverUnsupportedError(GpuUnusedError):
+    """The driver is too old for every build of torch that has code for the card."""
+
+    code = "driver_unsupported"
+    template = (
+        "{card} is not used: torch {torch} (CUDA {cuda}) needs driver {needed} or newer in every "
+        "build, but the driver is {driver}"
+    )
+    hint = "Update the driver: https://www.nvidia.com/drivers"
+
+
+class CardUnsupportedError(GpuUnusedError):
+    """This build of torch has no code for the card, but another has."""
+
+    code = "card_unsupported"
+    template = (
+        "{card} (driver {driver}) is not used: torch {torch} (CUDA {cuda}) has no code for its "
+        "compute capability {capability}"
+    )
+    hint = "Install the build that has: {command}"
+
+
+class GpuUnusableError(GpuUnusedError):
+    """Torch finds no usable device, although build and driver fit."""
+
+    code = "gpu_unusable"
+    template = (
+        "{card} (driver {driver}) is not used: torch {torch} (CUDA {cuda}) finds no usable device "
+        "({reason})"
+    )
+    hint = "Check `nvidia-smi`; restart after a driver update; start a container with `--gpus all`"
 
 
 class ModelComingError(ModelError):

@@ -1,11 +1,9 @@
 """What a model hub offers over HTTP: a list of files, and each file, from any byte on.
 
-The hubs' HTTP interfaces are used directly, not through the packages ``modelscope`` and
-``huggingface_hub``, because those cannot keep the promises of `emotion.download`. Measured with
-modelscope 1.40 and modelscope_hub 0.5: a listing takes 7 s to notice a refused connection and
-4 x 15 s to notice a silent hub, fixed at import; ``import modelscope`` takes 3 s, imports torch,
-installs a log handler and makes a folder in the home directory; no argument cancels a transfer.
-huggingface_hub 2.4 reads ``HF_ENDPOINT`` and its time-outs once, at import.
+The hubs' HTTP interfaces are used directly. The official packages ``modelscope`` and
+``huggingface_hub`` notice an unreachable hub late (modelscope 1.40: 7 s for a refused connection,
+60 s for a silent hub), read their settings once, at import, and offer no way to cancel a transfer.
+They are the second choice (`emotion.hub_clients`), for a hub whose answers are not understood here.
 
 ``MODELSCOPE_DOMAIN`` (or its newer name ``MODELSCOPE_ENDPOINT``) and ``HF_ENDPOINT`` are honoured
 and read at each call; a bare ``host:port`` means https, except on the loopback.
@@ -37,9 +35,10 @@ TITLES: dict[Hub, str] = {"ms": "ModelScope", "hf": "Hugging Face"}
 
 _CHUNK_BYTES = 64 * 1024  # a cut loses what a chunk has begun
 _TRIES = 2  # how often a file is fetched before its damage is final
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
+_NO_SUCH_ADDRESS = (404, 405, 410)
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,14 @@ class Limits:
         stall_s: Between two pieces of a file.
         resumes: How often a cut transfer of one file is taken up again; each must have brought
             something.
+        client_stall_s: How long a hub's own client may run without writing anything to the disk.
+            It covers the client's start, its retries, and its check of a finished file.
     """
 
     answer_s: float = 8.0
     stall_s: float = 8.0
     resumes: int = 100
+    client_stall_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ class HubFailedError(Exception):
     """This hub cannot deliver, but another may; the message says why. Never reaches a user."""
 
 
+class NotUnderstoodError(HubFailedError):
+    """The hub answered, but in a form that is not known here; its own client may understand it."""
+
+
 def endpoint(hub: Hub) -> str:
     """The hub's address, with scheme and without a slash at the end."""
     if hub == "ms":
@@ -88,7 +94,7 @@ def endpoint(hub: Hub) -> str:
     else:
         text = os.environ.get("HF_ENDPOINT", "").strip() or "https://huggingface.co"
     if "://" not in text:
-        local = text.startswith("[::1]") or text.split(":")[0] in _LOOPBACK
+        local = text.startswith("[::1]") or text.split(":")[0] in LOOPBACK
         text = f"{'http' if local else 'https'}://{text}"
     return text.rstrip("/")
 
@@ -97,17 +103,18 @@ def list_files(hub: Hub, model: KnownModel, limits: Limits) -> list[RemoteFile]:
     """The model's files that the hub has, in the order of ``model.files``.
 
     Raises:
-        HubFailedError: No answer, a refusal, or an answer that is not a list of files.
+        HubFailedError: No answer, or a refusal.
+        NotUnderstoodError: An answer that is not a list of files, or no such address.
     """
     read = _list_modelscope if hub == "ms" else _list_huggingface
     try:
         found = {file.name: file for file in read(endpoint(hub), model, limits)}
     except requests.JSONDecodeError as e:
-        raise HubFailedError("the answer is not a list of files") from e
+        raise NotUnderstoodError("the answer is not a list of files") from e
     except requests.RequestException as e:
-        raise HubFailedError(_why(e, limits.answer_s)) from e
+        raise _failure(e)(_why(e, limits.answer_s)) from e
     except (AttributeError, KeyError, TypeError, ValueError) as e:
-        raise HubFailedError(f"the list of files is not understood ({e!r})") from e
+        raise NotUnderstoodError(f"the list of files is not understood ({e!r})") from e
     return [found[name] for name in model.files if name in found]
 
 
@@ -122,6 +129,7 @@ def download(file: RemoteFile, path: Path, limits: Limits, advance: Callable[[in
 
     Raises:
         HubFailedError: No answer, or damaged twice; a damaged file is deleted.
+        NotUnderstoodError: A web page instead of the file, or no such address.
         OSError: The disk is full or the file cannot be written; what is there is kept.
     """
     damage: str | None = None
@@ -150,7 +158,7 @@ def _transfer(file: RemoteFile, path: Path, limits: Limits, advance: Callable[[i
         except requests.RequestException as e:
             why = _why(e, limits.answer_s)
             if path.stat().st_size <= have:
-                raise HubFailedError(f"{file.name}: {why}") from e
+                raise _failure(e)(f"{file.name}: {why}") from e
             logger.info("%s was cut after %d bytes (%s)", file.name, path.stat().st_size, why)
     raise HubFailedError(f"{file.name} was cut {limits.resumes + 1} times")
 
@@ -166,6 +174,8 @@ def _receive(
             path.unlink()  # shorter there than announced; found out by the check
             return
         response.raise_for_status()
+        if response.headers.get("Content-Type", "").startswith("text/html"):  # say, a sign-in page
+            raise NotUnderstoodError(f"{file.name}: the answer is a web page, not the file")
         resumed = response.status_code == _PARTIAL_CONTENT
         have = have if resumed else 0
         with path.open("ab" if resumed else "wb") as out:
@@ -235,7 +245,7 @@ def _get(url: str, limits: Limits, *, stream: bool, headers: dict[str, str]) -> 
     # which are tried in turn. An answer that comes too late is closed by the thread itself.
     answer: Future[requests.Response] = Future()
     # The machine itself is never behind a proxy.
-    proxies = {"http": "", "https": ""} if urlsplit(url).hostname in _LOOPBACK else None
+    proxies = {"http": "", "https": ""} if urlsplit(url).hostname in LOOPBACK else None
     timeout = (limits.answer_s, limits.stall_s if stream else limits.answer_s)
 
     def ask() -> None:
@@ -273,6 +283,12 @@ def _settle(
     except InvalidStateError:  # nobody waits any more
         if response is not None:
             response.close()
+
+
+def _failure(error: requests.RequestException) -> type[HubFailedError]:
+    # A hub that answers but knows no such address may have changed its interface.
+    moved = error.response is not None and error.response.status_code in _NO_SUCH_ADDRESS
+    return NotUnderstoodError if moved else HubFailedError
 
 
 def _why(error: requests.RequestException, answer_s: float) -> str:

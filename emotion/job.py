@@ -41,6 +41,8 @@ def run(
     *,
     granularity: str = "utterance",
     embedding: bool = False,
+    track: int | None = None,
+    channel: int | None = None,
     hooks: Hooks | None = None,
     on_log: Callable[[str], None] = lambda line: None,
 ) -> Finished:
@@ -52,6 +54,8 @@ def run(
         outputs_dir: Where the run folder is made.
         granularity: ``utterance`` or ``frame``.
         embedding: Whether to write the embedding.
+        track: Audio track, from 1; the first one with sound by default.
+        channel: Channel, from 1; the mean of all by default.
         hooks: Progress and cancellation.
         on_log: Told each line of the processing log.
 
@@ -66,7 +70,7 @@ def run(
         lines.append(f"[{level}] {text}")
         on_log(lines[-1])
 
-    recording = recognizer.decode(path, hooks=hooks)
+    recording = recognizer.decode(path, track=track, channel=channel, hooks=hooks)
     log("INFO", f"Audio validated: {_describe(recording)}")
     for notice in recording.notices:
         log("WARNING", notice.message)
@@ -99,6 +103,70 @@ def run(
         result.model.name,
     )
     return Finished(recognition, final, tuple(lines))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file, or of one of its channels.
+
+    Attributes:
+        channel: The channel, from 1; None for the mean of all.
+        finished: The completed run; None where it failed.
+        error: Why it failed.
+    """
+
+    channel: int | None = None
+    finished: Finished | None = None
+    error: Exception | None = None
+
+
+def run_channels(
+    recognizer: Recognizer,
+    path: Path,
+    outputs_dir: Path,
+    *,
+    split: bool = False,
+    granularity: str = "utterance",
+    embedding: bool = False,
+    track: int | None = None,
+    hooks: Hooks | None = None,
+) -> list[Outcome]:
+    """Recognises a file, or each of its channels on its own; one failure does not stop the others.
+
+    Args:
+        recognizer: The model.
+        path: The recording.
+        outputs_dir: Where run folders are made, one a channel.
+        split: Whether each channel is recognised on its own.
+        granularity: ``utterance`` or ``frame``.
+        embedding: Whether to write the embedding.
+        track: Audio track, from 1; the first one with sound by default.
+        hooks: Progress and cancellation.
+    """
+    channels: list[int | None] = [None]
+    if split:
+        try:
+            count = recognizer.count_channels(path, track=track, hooks=hooks)
+        except Exception as e:  # the caller tells it with the others
+            return [Outcome(error=e)]
+        channels = list(range(1, count + 1))
+    outcomes = []
+    for channel in channels:
+        try:
+            finished = run(
+                recognizer,
+                path,
+                outputs_dir,
+                granularity=granularity,
+                embedding=embedding,
+                track=track,
+                channel=channel,
+                hooks=hooks,
+            )
+            outcomes.append(Outcome(channel, finished))
+        except Exception as e:
+            outcomes.append(Outcome(channel, error=e))
+    return outcomes
 
 
 def _describe(recording: Recording) -> str:

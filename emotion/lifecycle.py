@@ -1,14 +1,12 @@
-"""From a model's name to a `Recognizer`: locate, download, load, fall back; in the background too.
+"""From a model's name to a `Recognizer`: locate, download, load, fall back.
 
-`open_model` does it at once, for the CLI and for Python. `ModelService` does the same in a thread
-behind a running server and tells its phases.
+`open_model` does it at once, for the CLI and for Python; `emotion.model_service` in steps, behind a
+running server.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +14,14 @@ from typing import TYPE_CHECKING
 
 from emotion.config import Config, EngineConfig
 from emotion.errors import (
-    CancelledError,
     CheckpointError,
+    DeviceError,
     EmotionError,
     EngineFallbackError,
-    ModelComingError,
     ModelError,
-    ModelNotReadyError,
 )
 from emotion.imports import large_import
-from emotion.recognizer import Hooks, Recognizer
+from emotion.recognizer import Recognizer
 from emotion.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.weights import locate
 
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PHASES = ("starting", "downloading", "reading", "building", "warming", "ready", "failed")
-_WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,7 @@ class Status:
         fallback: Why the embedded model answers; None where it does not.
         engine_fallback: Why FunASR answers instead of the native engine; None where it does not.
         error: Why no model can answer; None unless failed.
+        gpu: Why the NVIDIA card of this machine is not used; None where it is, or none is wanted.
         load_s: Seconds that loading took; None until ready.
     """
 
@@ -62,6 +58,7 @@ class Status:
     fallback: EmotionError | None = None
     engine_fallback: EmotionError | None = None
     error: EmotionError | None = None
+    gpu: EmotionError | None = None
     load_s: float | None = None
 
     @property
@@ -73,19 +70,29 @@ class Status:
 StatusHook = Callable[[Status], None]
 
 
-class _Reporter:
-    """Keeps the current status and tells it on."""
+class Reporter:
+    """Keeps the current status and tells it on.
+
+    Args:
+        hook: Told each change.
+    """
 
     def __init__(self, hook: StatusHook) -> None:
         self.status = Status()
         self._hook = hook
 
     def update(self, **changes: object) -> None:
+        """Changes fields of the status and tells it on."""
+        self._hook(self.next(**changes))
+
+    def next(self, **changes: object) -> Status:
+        """Changes fields of the status without telling it on."""
         revision = self.status.revision + 1
         self.status = replace(self.status, revision=revision, **changes)  # type: ignore[arg-type]
-        self._hook(self.status)
+        return self.status
 
     def downloaded(self, done: int, total: int) -> None:
+        """Tells how many bytes of a download are done."""
         self.update(done_bytes=done, total_bytes=total)
 
 
@@ -98,16 +105,26 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> R
 
     Raises:
         ModelError: The model cannot be had or loaded. ``auto`` raises only if neither can.
+        DeviceError: The device asked for is not there; found out before anything is downloaded.
     """
-    reporter = _Reporter(on_status)
+    reporter = Reporter(on_status)
+    recognizer = _open(config, reporter)
+    warn_of_unused_gpu(recognizer, config, reporter)
+    return recognizer
+
+
+def _open(config: Config, reporter: Reporter) -> Recognizer:
     name = config.engine.model
     if name != "auto":
-        return _load(_folder(name, config, reporter, lambda: False), name, config, reporter)
+        folder = obtain_folder(name, config, reporter, lambda: False)
+        return load_model(folder, name, config, reporter)
     try:
-        folder = _folder(DEFAULT, config, reporter, lambda: False)
-        return _load(folder, DEFAULT, config, reporter)
+        folder = obtain_folder(DEFAULT, config, reporter, lambda: False)
+        return load_model(folder, DEFAULT, config, reporter)
+    except DeviceError:
+        raise  # the embedded model would find no other device
     except ModelError as e:
-        return _fall_back(config, reporter, e)
+        return fall_back(config, reporter, e)
 
 
 def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status: None) -> Path:
@@ -121,17 +138,60 @@ def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status
     Raises:
         ModelError: The model cannot be had.
     """
-    return _folder(name, config, _Reporter(on_status), lambda: False)
+    return obtain_folder(name, config, Reporter(on_status), lambda: False, to_load=False)
 
 
-def _folder(name: str, config: Config, reporter: _Reporter, cancelled: Callable[[], bool]) -> Path:
+def obtain_folder(
+    name: str,
+    config: Config,
+    reporter: Reporter,
+    cancelled: Callable[[], bool],
+    *,
+    to_load: bool = True,
+) -> Path:
+    """The folder of a model, downloaded where it is not on this machine.
+
+    Args:
+        name: A name of `emotion.registry` or a folder.
+        config: Options.
+        reporter: Told the progress of a download.
+        cancelled: True stops a download.
+        to_load: Whether it is going to be loaded: then the device is checked before a download.
+
+    Raises:
+        ModelError: The model cannot be had, or the device asked for is not there.
+        CancelledError: ``cancelled`` returned true.
+    """
     folder = locate(name, config.engine.models_dir)
     if folder is not None:
         return folder
+    if to_load:
+        _check_device(config.engine)
     from emotion.download import fetch  # imports requests, for which a start must not wait
 
     reporter.update(phase="downloading", model=_title(name), done_bytes=0, total_bytes=0)
     return fetch(name, config.engine, reporter.downloaded, cancelled)
+
+
+def _check_device(config: EngineConfig) -> None:
+    # Before a download. Only a device that is asked for can be missing.
+    if config.device.startswith("cuda") or config.precision == "fp16":
+        with large_import():
+            from emotion.device import place  # imports torch
+
+        place(config.device, config.precision)
+
+
+def warn_of_unused_gpu(recognizer: Recognizer, config: Config, reporter: Reporter) -> None:
+    """Tells once why a model runs on the CPU although the machine has an NVIDIA card."""
+    if config.engine.device != "auto" or recognizer.model.device != "cpu" or reporter.status.gpu:
+        return
+    from emotion.gpu_check import unused_gpu  # not needed where the GPU is used
+
+    why = unused_gpu()
+    if why is not None:
+        logger.warning("%s", why)
+        reporter.update(gpu=why)
 
 
 def _title(name: str) -> str:
@@ -186,9 +246,21 @@ def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> Eng
     )
 
 
-def _load(
-    folder: Path, name: str, config: Config, reporter: _Reporter, fallback: str | None = None
+def load_model(
+    folder: Path, name: str, config: Config, reporter: Reporter, fallback: str | None = None
 ) -> Recognizer:
+    """Loads a checkpoint as the model of that name.
+
+    Args:
+        folder: The checkpoint.
+        name: A name of `emotion.registry`, or the folder's.
+        config: Options.
+        reporter: Told each phase.
+        fallback: Why this is not the default model; None where nothing is to be said.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+    """
     engine, engine_fallback = load_engine(
         folder, config.engine, lambda phase: reporter.update(phase=phase, model=_title(name))
     )
@@ -208,145 +280,27 @@ def _load(
     )
 
 
-def _fall_back(config: Config, reporter: _Reporter, why: ModelError) -> Recognizer:
+def fall_back(config: Config, reporter: Reporter, why: ModelError) -> Recognizer:
+    """Loads the embedded model in place of the default.
+
+    Args:
+        config: Options.
+        reporter: Told each phase.
+        why: Why the default cannot be used.
+
+    Raises:
+        ModelError: Both reasons.
+    """
     try:
-        recognizer = _load_embedded(config, reporter, why)
+        recognizer = load_embedded(config, reporter, why)
     except ModelError as e:
         raise ModelError(reason=f"{why}; and {EMBEDDED} cannot be used either: {e}") from e
     logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, why)
     return recognizer
 
 
-def _load_embedded(config: Config, reporter: _Reporter, why: EmotionError) -> Recognizer:
+def load_embedded(config: Config, reporter: Reporter, why: EmotionError) -> Recognizer:
+    """Loads the embedded model; arguments and errors as of `load_model`."""
     reporter.update(fallback=why)
     folder = fetch_model(EMBEDDED, config)
-    return _load(folder, EMBEDDED, config, reporter, str(why))
-
-
-class ModelService:
-    """Loads the model in a thread while a server already answers.
-
-    While the default model is being downloaded the embedded one answers; while it is only being
-    loaded, callers wait. A failure of the default leaves the embedded one, with the reason.
-
-    Args:
-        config: Options.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self._reporter = _Reporter(lambda status: None)
-        self._changed = threading.Condition()
-        self._recognizer: Recognizer | None = None
-        self._interim: Recognizer | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="model-loader", daemon=True)
-
-    def start(self) -> None:
-        """Begins loading; returns at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends a download; waits for the thread."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    @property
-    def status(self) -> Status:
-        """Where loading stands."""
-        return self._reporter.status
-
-    @property
-    def current(self) -> Recognizer | None:
-        """The model that would answer now without waiting, if any."""
-        return self._recognizer or self._interim
-
-    def recognizer(
-        self, hooks: Hooks | None = None, on_wait: StatusHook = lambda status: None
-    ) -> Recognizer:
-        """The model to answer with; waits while it is only being loaded.
-
-        Args:
-            hooks: Cancellation.
-            on_wait: Told the status while waiting, on each change.
-
-        Raises:
-            ModelError: No model can answer; the reason loading failed.
-            CancelledError: The caller withdrew.
-        """
-        hooks = hooks or Hooks()
-        seen = -1
-        while True:
-            hooks.check()
-            status = self.status
-            if self._recognizer is not None:
-                return self._recognizer
-            if status.phase == "downloading" and self._interim is not None:
-                return self._interim
-            if status.error is not None:
-                raise status.error
-            if self._stopped.is_set():
-                raise ModelNotReadyError(reason="the server is stopping")
-            if status.revision != seen:
-                seen = status.revision
-                on_wait(status)
-            with self._changed:
-                self._changed.wait(_WAIT_S)
-
-    def _work(self) -> None:
-        started = time.perf_counter()
-        try:
-            recognizer = self._open()
-        except CancelledError as e:
-            self._update(phase="failed", error=e)  # the server is ending
-            return
-        except EmotionError as e:
-            logger.error("no model could be loaded: %s", e)
-            self._update(phase="failed", error=e)
-            return
-        except Exception as e:  # whatever happened, waiting callers must learn of it
-            logger.exception("no model could be loaded")
-            self._update(phase="failed", error=ModelError(reason=f"{type(e).__name__}: {e}"))
-            return
-        self._recognizer, self._interim = recognizer, None
-        self._update(
-            phase="ready",
-            model=recognizer.model.title,
-            load_s=round(time.perf_counter() - started, 3),
-        )
-        logger.info("%s is ready (%s)", recognizer.model.title, recognizer.engine.memory)
-
-    def _open(self) -> Recognizer:
-        config, reporter = self.config, self._reporter
-        name = config.engine.model
-        if name != "auto":
-            return _load(self._fetch(name), name, config, reporter)
-        try:
-            if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
-                self._load_interim()
-            recognizer = _load(self._fetch(DEFAULT), DEFAULT, config, reporter)
-            self._update(fallback=None)
-            return recognizer
-        except ModelError as e:
-            if self._interim is None:
-                return _fall_back(config, reporter, e)
-            logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
-            self._update(fallback=e)
-            self._interim.set_fallback_reason(str(e))
-            return self._interim
-
-    def _load_interim(self) -> None:
-        coming = ModelComingError(title=MODELS[DEFAULT].title)
-        try:
-            self._interim = _load_embedded(self.config, self._reporter, coming)
-        except ModelError as e:
-            logger.warning("nobody answers until %s is there: %s", DEFAULT, e)
-
-    def _fetch(self, name: str) -> Path:
-        return _folder(name, self.config, self._reporter, self._stopped.is_set)
-
-    def _update(self, **changes: object) -> None:
-        self._reporter.update(**changes)
-        with self._changed:
-            self._changed.notify_all()
+    return load_model(folder, EMBEDDED, config, reporter, str(why.without_paths()))

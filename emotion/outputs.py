@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from emotion.errors import OutputError
@@ -119,9 +120,6 @@ def make_own(parent: Path, prefix: str) -> Path:
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        return psutil.pid_exists(pid)
+    except OverflowError:  # no process has such a number
         return False
-    except PermissionError:
-        return True
-    return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.audio import Recording, Samples, decode
+from emotion.audio import Recording, Samples, count_channels, decode
 from emotion.config import (
     SAMPLE_RATE_HZ,
     AudioConfig,
@@ -156,6 +156,8 @@ class Recognizer:
         *,
         granularity: str = "utterance",
         embedding: bool = False,
+        track: int | None = None,
+        channel: int | None = None,
         hooks: Hooks | None = None,
     ) -> Recognition:
         """Recognises one file.
@@ -164,24 +166,47 @@ class Recognizer:
             path: Any file that FFmpeg reads.
             granularity: ``utterance``, or ``frame`` for scores every 0.1 s too.
             embedding: Whether to return the embedding.
+            track: Audio track, from 1; the first one with sound by default.
+            channel: Channel, from 1; the mean of all by default.
             hooks: Progress and cancellation.
 
         Raises:
             AudioError: The recording cannot be used.
             DecoderError: FFmpeg is missing or too slow.
-            ConfigError: No such granularity.
+            ConfigError: No such granularity, or a track or channel below 1.
             CancelledError: The caller withdrew.
         """
         check_granularity(granularity)
         hooks = hooks or Hooks()
-        recording = self.decode(path, hooks=hooks)
+        recording = self.decode(path, track=track, channel=channel, hooks=hooks)
         return self.analyse(recording, granularity=granularity, embedding=embedding, hooks=hooks)
 
-    def decode(self, path: str | Path, *, hooks: Hooks | None = None) -> Recording:
+    def decode(
+        self,
+        path: str | Path,
+        *,
+        track: int | None = None,
+        channel: int | None = None,
+        hooks: Hooks | None = None,
+    ) -> Recording:
         """The first half of `recognize`: the file as 16 kHz mono samples."""
         hooks = hooks or Hooks()
-        minimum = self.engine.minimum_samples
-        return decode(Path(path), self.audio, minimum_samples=minimum, cancelled=hooks.cancelled)
+        return decode(
+            Path(path),
+            self.audio,
+            track=track,
+            channel=channel,
+            minimum_samples=self.engine.minimum_samples,
+            cancelled=hooks.cancelled,
+        )
+
+    def count_channels(
+        self, path: str | Path, *, track: int | None = None, hooks: Hooks | None = None
+    ) -> int:
+        """Channels of the track that `recognize` would use; arguments and errors as there."""
+        hooks = hooks or Hooks()
+        source = Path(path)
+        return count_channels(source, self.audio, track=track, cancelled=hooks.cancelled)
 
     def analyse(
         self,
@@ -286,7 +311,7 @@ def _window_notice(recording: Recording, spans: list[tuple[int, int]]) -> tuple[
         f"The recording of {recording.duration_s:.1f} s was analysed whole, in {len(spans)} "
         f"windows of at most {longest_s:.1f} s, and combined by the mean of their logits."
     )
-    params = {
+    params: dict[str, float | str] = {
         "duration_s": round(recording.duration_s, 2),
         "windows": len(spans),
         "window_s": round(longest_s, 2),

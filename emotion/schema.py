@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+Part = TypeVar("Part")
 
 SCHEMA_VERSION = 1
 SECONDARY_THRESHOLD = 0.03
@@ -24,10 +26,13 @@ class AudioInfo:
         file: Its name, without folders.
         duration_s: Decoded length.
         sample_rate_hz: Rate in the file; 0 where the container does not say.
-        channels: Channels in the file; 0 where the container does not say.
+        channels: Channels in the file; 0 where they are not known.
         codec: FFmpeg's name of the codec.
         container: FFmpeg's name of the container format.
         size_bytes: Size of the file.
+        tracks: Audio tracks in the file.
+        track: The one that was used, from 1.
+        channel: The channel that was used, from 1; None for the mean of all.
     """
 
     file: str
@@ -37,6 +42,9 @@ class AudioInfo:
     codec: str
     container: str
     size_bytes: int
+    tracks: int = 1
+    track: int = 1
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Notice:
 
     code: str
     message: str
-    params: dict[str, float] = field(default_factory=dict)
+    params: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
-        """The inverse of `to_dict`; unknown fields are ignored.
+        """The inverse of `to_dict`; unknown fields are ignored at every depth.
 
         Raises:
             KeyError: A required field is missing.
@@ -199,11 +207,16 @@ class Result:
             granularity=data["granularity"],
             timestamp=data["timestamp"],
             secondary=dict(data["secondary"]),
-            audio=AudioInfo(**data["audio"]),
-            model=ModelInfo(**data["model"]),
-            timing=Timing(**data["timing"]),
-            warnings=tuple(Notice(**item) for item in data["warnings"]),
-            frames=FrameCurve(**frames) if frames is not None else None,
-            segments=tuple(Segment(**item) for item in data.get("segments", ())),
+            audio=_known(AudioInfo, data["audio"]),
+            model=_known(ModelInfo, data["model"]),
+            timing=_known(Timing, data["timing"]),
+            warnings=tuple(_known(Notice, item) for item in data["warnings"]),
+            frames=_known(FrameCurve, frames) if frames is not None else None,
+            segments=tuple(_known(Segment, item) for item in data.get("segments", ())),
             schema_version=version,
         )
+
+
+def _known(kind: type[Part], data: Mapping[str, Any]) -> Part:
+    names = {part.name for part in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in data.items() if name in names})

@@ -31,9 +31,12 @@ from emotion.config import Config
 from emotion.errors import AddressError, EmotionError, PortInUseError
 from emotion.guard import Guard
 from emotion.imports import large_import
-from emotion.lifecycle import ModelService
+from emotion.model_service import ModelService
 from emotion.outputs import make_own
+from emotion.recognizer import Recognizer
 from emotion.registry import DEFAULT
+from emotion.schema import readable
+from emotion.ui.examples import own_example
 from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.texts import error_pairs
@@ -201,7 +204,8 @@ def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
 
 def status_body(service: ModelService) -> dict[str, Any]:
     """What ``/api/v1/status`` tells: the phase of loading and the model that answers."""
-    status, current = service.status, service.current
+    now = service.snapshot
+    status, current = now.status, now.recognizer
     return {
         "phase": status.phase,
         "model": current.model.title if current and status.phase == "ready" else status.model,
@@ -213,18 +217,27 @@ def status_body(service: ModelService) -> dict[str, Any]:
         "engine_fallback": _in_both(status.engine_fallback),
         "fetch_command": f"bash run.sh download {DEFAULT}",
         "error": _in_both(status.error),
+        "gpu": _in_both(status.gpu),
         "memory": current.engine.memory if current else None,
         "device": current.model.device if current else None,
         "precision": current.model.precision if current else None,
         "load_s": status.load_s,
+        "example": _own_example_name(current),
         "revision": status.revision,
     }
 
 
+def _own_example_name(recognizer: Recognizer | None) -> str | None:
+    """Name of the clip that came with the checkpoint; the page offers it first."""
+    clip = own_example(recognizer.example) if recognizer else None
+    return readable(clip.name) if clip else None
+
+
 def _in_both(error: EmotionError | None) -> dict[str, str] | None:
-    """Code, and message with hint in both languages."""
+    """Code, and message with hint in both languages; without paths, because visitors read it."""
     if error is None:
         return None
+    error = error.without_paths()
     (message_zh, _), (hint_zh, _) = error_pairs(error)
     zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
     return {"code": error.code, "en": str(error), "zh": zh}

@@ -65,8 +65,8 @@ def is_complete(folder: Path) -> bool:
 
 def missing_files(folder: Path) -> list[str]:
     """The files that loading needs and that are missing or empty."""
-    missing = [name for name in REQUIRED if not _size(folder / name)]
-    if not any(_size(folder / name) for name in WEIGHTS):
+    missing = [name for name in REQUIRED if not file_size(folder / name)]
+    if not any(file_size(folder / name) for name in WEIGHTS):
         missing.append(" or ".join(WEIGHTS))
     return missing
 
@@ -116,7 +116,8 @@ def partial_folder(model: KnownModel, models_dir: Path) -> Path:
     return models_dir / f".partial-{model.name}"
 
 
-def _size(path: Path) -> int:
+def file_size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
     try:
         return path.stat().st_size if path.is_file() else 0
     except OSError:
@@ -125,4 +126,5 @@ def _size(path: Path) -> int:
 
 def tree_size(folder: Path) -> int:
     """Bytes of all files in a folder."""
-    return sum(_size(path) for path in folder.rglob("*"))
+    # os.walk passes over what disappears meanwhile.
+    return sum(file_size(Path(at, name)) for at, _, names in os.walk(folder) for name in names)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.audio import ffmpeg_path
 from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
 from emotion.recognizer import Recognizer
 from emotion.ui.runs import Desk
 from tests.fakes import FakeEngine, FakeService
+
+pytest_plugins = ["tests.browser"]
 
 SPEECH = PROJECT_DIR.parent / "shared" / "speech"
 MINI = PROJECT_DIR / "models" / "emotion2vec_mini"
@@ -42,6 +45,22 @@ def tone(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     return np.float32(0.5 * sound / np.abs(sound).max())
 
 
+@pytest.fixture(autouse=True)
+def own_log_handlers() -> Iterator[None]:
+    """Takes away the log handlers that a test installed.
+
+    The CLI's handler holds the ``stderr`` of the test that called it, which pytest closes; a later
+    test that logs would write to a closed stream.
+    """
+    root = logging.getLogger()
+    level, before = root.level, list(root.handlers)
+    yield
+    for handler in list(root.handlers):
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
+
+
 @pytest.fixture
 def wav(tmp_path: Path) -> Callable[..., Path]:
     """Writes a WAV file of so many seconds and returns its path.
@@ -61,11 +80,22 @@ def wav(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def convert(tmp_path: Path) -> Callable[..., Path]:
-    """Converts a file with FFmpeg: ``convert(source, "name.mp3", "-b:a", "64k")``."""
+    """Converts a file with FFmpeg: ``convert(source, "name.mp3", "-b:a", "64k")``.
+
+    The program is the bundled one, so that the files do not depend on what decodes them.
+    """
 
     def run(source: Path, name: str, *options: str) -> Path:
         target = tmp_path / name
-        command = [ffmpeg_path(), "-v", "error", "-nostdin", "-y", "-i", str(source)]
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-nostdin",
+            "-y",
+            "-i",
+            str(source),
+        ]
         subprocess.run([*command, *options, str(target)], check=True, capture_output=True)
         return target
 

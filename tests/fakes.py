@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +13,12 @@ from numpy.typing import NDArray
 
 from emotion.device import Placement
 from emotion.engine_base import EngineBase, FrameOutput, total_s
-from emotion.errors import EmotionError
+from emotion.errors import CancelledError, EmotionError, ModelMissingError
 from emotion.labels import LABELS
+from emotion.lifecycle import Status
+from emotion.model_service import Snapshot
+from emotion.recognizer import Hooks, Recognizer
+from emotion.registry import DEFAULT, EMBEDDED
 
 
 class FakeEngine(EngineBase):
@@ -54,3 +60,70 @@ class FakeEngine(EngineBase):
         logits[:, LABELS.index("happy")] += 10 * loudness
         features = np.stack([loudness, loudness**2, np.ones(frames), -loudness], 1)
         return FrameOutput(features.astype(np.float32), logits)
+
+
+class FakeService:
+    """A model service in whatever state a test wants.
+
+    Args:
+        recognizer: What answers; None while nothing can.
+        status: Where loading stands.
+    """
+
+    def __init__(self, recognizer: Recognizer | None, status: Status | None = None) -> None:
+        self.current = recognizer
+        self.status = status or Status(
+            phase="ready", revision=1, model=recognizer.model.title if recognizer else ""
+        )
+        self.error: EmotionError | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Both at once."""
+        return Snapshot(self.status, self.current)
+
+    def start(self) -> None:
+        """Nothing to load."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def recognizer(
+        self, hooks: Hooks | None = None, on_wait: Callable[[Status], None] = lambda status: None
+    ) -> Recognizer:
+        """The recognizer, or the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.current is not None
+        return self.current
+
+
+class FakeHub:
+    """Stands for `weights` and `download`: where the models are, and what fetching one does."""
+
+    def __init__(self, tiny: Path) -> None:
+        self.tiny = tiny
+        self.embedded: Path | None = tiny
+        self.local: Path | None = None
+        self.reached = threading.Event()
+        self.go = threading.Event()
+        self.error: Exception | None = None
+
+    def locate(self, name: str, models_dir: Path) -> Path | None:
+        if name == DEFAULT:
+            return self.local
+        if name == EMBEDDED:
+            return self.embedded
+        return self.tiny if Path(name).is_dir() else None
+
+    def fetch(self, name: str, config: object, progress: Any = None, cancelled: Any = None) -> Path:
+        if name == EMBEDDED:
+            raise ModelMissingError(name=name, folder="x", reason="gone")
+        progress(5, 10)
+        self.reached.set()
+        while not self.go.wait(0.01):
+            if cancelled():
+                raise CancelledError()
+        if self.error is not None:
+            raise self.error
+        return self.tiny

@@ -1,7 +1,8 @@
 """A model hub on the loopback: the parts of both hubs' HTTP interfaces that are used, and faults.
 
 It announces files with sizes and hashes, serves them with byte ranges (Hugging Face's through a
-redirect, as the real one does), counts requests, and can cut, stall, damage or refuse.
+redirect, as the real one does), counts requests, and can cut, stall, damage or refuse. It answers
+the hubs' own packages too, and can list files in a form that only they understand.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 
+COMMIT = "c0" * 20
 FILES = {
     "config.yaml": b"model: Emotion2vec\n",
     "tokens.txt": "\u751f\u6c14/angry\n<unk>\n".encode(),
@@ -47,6 +49,8 @@ class Faults:
         status: Answers with this status instead of the file, or of the list (``""``).
         listing: Answered instead of the list.
         no_range: Byte ranges are ignored.
+        new_listing: Files are listed in another form, which the hubs' own packages understand.
+        content_type: Of a file's answer; none by default.
     """
 
     announce_size: dict[str, int] = field(default_factory=dict)
@@ -57,6 +61,8 @@ class Faults:
     status: dict[str, int] = field(default_factory=dict)
     listing: bytes | None = None
     no_range: bool = False
+    new_listing: bool = False
+    content_type: dict[str, str] = field(default_factory=dict)
 
 
 class HubServer:
@@ -72,6 +78,8 @@ class HubServer:
         self.faults = Faults()
         self.gets: list[tuple[str, str | None]] = []  # file name or "list", and its Range
         self.paths: list[str] = []
+        self.agents: list[str] = []  # User-Agent with each path
+        self.headers: list[str] = []  # every header of every request
         self.stalled = threading.Event()
         self.go_on = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -116,16 +124,28 @@ class HubServer:
             for name in self.files
         ]
         entries.append({"Path": "example", "Type": "tree", "Size": 0})
-        return {"Code": 200, "Data": {"Files": entries}}
+        return {"Code": 200, "Data": entries if self.faults.new_listing else {"Files": entries}}
 
     def huggingface_listing(self) -> object:
+        if self.faults.new_listing:
+            return {"id": "owner/name", "sha": COMMIT}
         siblings = []
         for name in self.files:
             entry: dict[str, object] = {"rfilename": name, "size": self._size(name)}
             if name == "model.pt":
                 entry["lfs"] = {"sha256": self._sha256(name), "size": self._size(name)}
             siblings.append(entry)
-        return {"id": "owner/name", "siblings": siblings}
+        return {"id": "owner/name", "sha": COMMIT, "siblings": siblings}
+
+    def huggingface_tree(self) -> object:
+        return [
+            {"type": "file", "path": name, "size": self._size(name), "oid": self.etag(name)}
+            for name in self.files
+        ]
+
+    def etag(self, name: str) -> str:
+        """What Hugging Face calls the hash of a file that is not large."""
+        return hashlib.sha1(self.files[name]).hexdigest()
 
     def _size(self, name: str) -> int:
         return self.faults.announce_size.get(name, len(self.files[name]))
@@ -150,16 +170,37 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             url = urlsplit(self.path)
             hub.paths.append(self.path)
+            hub.agents.append(self.headers.get("User-Agent", ""))
+            hub.headers.append(str(self.headers))
             if url.path.endswith("/repo/files"):
                 self._list(hub.modelscope_listing())
+            elif url.path.startswith("/api/models/") and "/tree/" in url.path:
+                self._list(hub.huggingface_tree())
             elif url.path.startswith("/api/models/"):
                 self._list(hub.huggingface_listing())
             elif url.path.endswith("/repo"):
                 self._file(parse_qs(url.query)["FilePath"][0])
             elif "/resolve/" in url.path:
-                self._send(302, b"", Location="/cdn/" + url.path.split("/resolve/main/")[1])
-            else:
+                self._send(302, b"", Location="/cdn/" + self._resolved())
+            elif url.path.startswith("/cdn/"):
                 self._file(unquote(url.path.removeprefix("/cdn/")))
+            else:
+                self._send(404, b"")
+
+        def _resolved(self) -> str:
+            """The name of the file after the revision, quoted."""
+            return urlsplit(self.path).path.split("/resolve/")[1].split("/", 1)[1]
+
+        def do_HEAD(self) -> None:
+            """What Hugging Face tells its package of a file."""
+            self.close_connection = True
+            name = unquote(self._resolved())
+            headers = {"ETag": f'"{hub.etag(name)}"', "X-Repo-Commit": COMMIT}
+            self.send_response(200)
+            for header, value in headers.items():
+                self.send_header(header, value)
+            self.send_header("Content-Length", str(len(hub.files[name])))
+            self.end_headers()
 
         def _list(self, listing: object) -> None:
             hub.gets.append(("list", None))
@@ -186,6 +227,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Connection", "close")
+            if name in hub.faults.content_type:
+                self.send_header("Content-Type", hub.faults.content_type[name])
             for header, value in headers.items():
                 self.send_header(header, value)
             self.end_headers()

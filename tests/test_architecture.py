@@ -15,9 +15,11 @@ from emotion.config import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {
     "errors": 0, "config": 0, "labels": 0, "schema": 0, "registry": 0,
-    "audio": 1, "device": 1, "hubs": 1, "weights": 1, "download": 1, "layers": 1, "model": 1,
+    "audio": 1, "gpu_check": 1, "device": 1, "layers": 1, "model": 1,
+    "hubs": 1, "hub_clients": 1, "weights": 1, "download": 1,
     "converted": 1, "weights_file": 1, "checkpoint": 1, "batching": 1, "imports": 0,
-    "engine_base": 2, "engine": 2, "funasr_engine": 2, "recognizer": 2, "lifecycle": 2,
+    "engine_base": 2, "engine": 2, "funasr_engine": 2,
+    "recognizer": 2, "lifecycle": 2, "model_service": 2,
     "outputs": 3, "plots": 3, "job": 3,
     "ui": 4, "bench": 4,
     "server": 5, "cli": 5, "guard": 5, "__main__": 5, "__init__": 5,
@@ -25,6 +27,7 @@ LEVELS = {
 # Who may import a heavy package; everybody else must not.
 CONFINED = {
     "torch": {
+        "gpu_check",
         "device",
         "layers",
         "model",
@@ -41,11 +44,12 @@ CONFINED = {
     "fastapi": {"server", "ui"},
     "starlette": {"server", "ui"},
     "uvicorn": {"server"},
-    "modelscope": set(),
-    "huggingface_hub": set(),
+    "modelscope": {"hub_clients"},
+    "huggingface_hub": {"hub_clients"},
     "requests": {"hubs", "bench"},
     "ffmpeg": {"audio"},
     "soundfile": {"audio"},
+    "pysilk": {"audio"},
     "funasr": {"bench", "funasr_engine"},
     "transformers": {"bench"},
     "ray": set(),

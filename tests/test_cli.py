@@ -1,26 +1,39 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
+import soundfile
 
-from emotion import __version__, download, lifecycle
+from emotion import __version__, download, gpu_check, lifecycle
 from emotion.cli import main
-from emotion.errors import DownloadError
+from emotion.errors import DownloadError, TorchWithoutCudaError
 from emotion.registry import DEFAULT, MODELS
+from tests.conftest import tone
 
 Wav = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MODEL", "DEVICE", "PRECISION", "OFFLINE", "OUTPUTS_DIR", "MODELS_DIR"):
+    for name in ("MODEL", "DEVICE", "PRECISION", "OFFLINE", "OUTPUTS_DIR", "MODELS_DIR", "FFMPEG"):
         monkeypatch.delenv(f"EMOTION_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left() -> Iterator[None]:
+    """Takes away the log handler that a command installed: it writes to this test's stream."""
+    yield
+    root = logging.getLogger()
+    for handler in [found for found in root.handlers if type(found) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture
@@ -102,6 +115,81 @@ def test_the_table_for_people(
     assert "error: " in captured.err and "No such file" in captured.err
 
 
+@pytest.fixture
+def call(tmp_path: Path) -> Path:
+    """Two channels: the second one is silent in the first half."""
+    channels = np.stack([tone(4.0, 1), tone(4.0, 2)], 1)
+    channels[:32000, 1] = 0
+    path = tmp_path / "call.flac"
+    soundfile.write(path, channels, 16000)
+    return path
+
+
+def test_channels_apart(
+    recognize: Callable[..., int], call: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize("--json", "--channels", "split", call) == 0
+    rows = records(capsys.readouterr().out)
+    assert [row["audio"]["channel"] for row in rows] == [1, 2]
+    assert all(row["audio"]["channels"] == 2 and row["warnings"] == [] for row in rows)
+    for row in rows:
+        sound, _ = soundfile.read(Path(row["output_dir"]) / "processed_audio.wav")
+        assert (abs(sound[:31000]).max() < 1e-3) == (row["audio"]["channel"] == 2)
+    assert recognize("--channels", "split", call) == 0
+    out = capsys.readouterr().out
+    assert f"{call} (channel 1)" in out and f"{call} (channel 2)" in out
+    assert recognize(call) == 0
+    assert "--channels split" in capsys.readouterr().out
+
+
+def test_a_channel_that_fails_is_named(
+    recognize: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = tmp_path / "half.wav"
+    soundfile.write(half, np.stack([tone(2.0), np.zeros(32000)], 1), 16000)
+    assert recognize("--json", "--channels", "split", half, tmp_path / "none.wav") == 1
+    first, second, missing = records(capsys.readouterr().out)
+    assert first["audio"]["channel"] == 1
+    assert (second["channel"], second["error"]["code"]) == (2, "audio_silent")
+    assert missing["error"]["code"] == "audio_not_found" and "channel" not in missing
+    assert recognize("--channels", "split", half) == 1
+    assert "error (channel 2): half.wav: digital silence" in capsys.readouterr().err
+
+
+def test_a_track_is_chosen(
+    recognize: Callable[..., int],
+    wav: Wav,
+    convert: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    maps = ["-map", "0", "-map", "1"]
+    both = convert(wav(1.0), "both.mkv", "-i", str(wav(2.0)), *maps)
+    assert recognize("--json", both) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert [warning["code"] for warning in row["warnings"]] == ["several_tracks"]
+    assert recognize("--json", "--track", 2, both) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert (row["audio"]["track"], row["audio"]["tracks"], row["warnings"]) == (2, 2, [])
+    assert recognize("--track", 3, both) == 1
+    assert "there is no audio track 3, the file has 2" in capsys.readouterr().err
+    assert recognize("--track", 0, both) == 2
+    assert "track is 0, but must be 1 or more" in capsys.readouterr().err
+
+
+def test_the_ffmpeg_program_can_be_chosen(
+    recognize: Callable[..., int],
+    wav: Wav,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert recognize("--ffmpeg", imageio_ffmpeg.get_ffmpeg_exe(), wav(1.0, "clip.flac")) == 0
+    assert recognize("--ffmpeg", "/no/such/program", wav(1.0, "clip.flac")) == 2
+    assert "ffmpeg is '/no/such/program'" in capsys.readouterr().err
+    monkeypatch.setenv("EMOTION_FFMPEG", "/none/either")
+    assert recognize(wav(1.0, "clip.flac")) == 2
+    assert "ffmpeg is '/none/either'" in capsys.readouterr().err
+
+
 def test_the_fallback_is_announced(
     monkeypatch: pytest.MonkeyPatch,
     tiny_checkpoint: Path,
@@ -131,6 +219,34 @@ def test_models_lists_every_known_model(capsys: pytest.CaptureFixture[str], tmp_
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().out
 
 
+def test_models_warns_of_a_card_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    why = TorchWithoutCudaError(card="Card", driver="1.2", torch="2+cpu", command="do this")
+    monkeypatch.setattr(gpu_check, "unused_gpu", lambda: why)
+    assert main(["models", "--json", "--models-dir", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert len(records(captured.out)) == len(MODELS)
+    assert "WARNING" in captured.err and "Install the build with CUDA: do this" in captured.err
+    monkeypatch.setenv("EMOTION_DEVICE", "cpu")
+    assert main(["models", "--models-dir", str(tmp_path)]) == 0
+    assert "CUDA" not in capsys.readouterr().err
+
+
+def test_a_missing_device_ends_before_a_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(*args: object) -> Path:
+        raise AssertionError("downloaded")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(gpu_check, "find_card", lambda: None)
+    options = ["--device", "cuda", "--models-dir", str(tmp_path), "x.wav"]
+    assert main(["recognize", *options]) == 3
+    assert "--device cuda was asked for, but no CUDA device" in capsys.readouterr().err
+
+
 def test_download_prints_the_folder_or_says_why_not(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +254,7 @@ def test_download_prints_the_folder_or_says_why_not(
     assert capsys.readouterr().out.strip() == str(tiny_checkpoint)
     options = ["--offline", "--models-dir", str(tmp_path)]
     assert main(["download", DEFAULT, *options]) == 3
-    assert "error: emotion2vec_plus_large is not in" in capsys.readouterr().err
+    assert "error: emotion2vec_plus_large is not on this machine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

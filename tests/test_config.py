@@ -26,8 +26,10 @@ def test_environment_changes_the_defaults() -> None:
         "EMOTION_OUTPUTS_DIR": "/o",
         "EMOTION_HOST": "::1",
         "EMOTION_PORT": "9000",
+        "EMOTION_FFMPEG": "/opt/ffmpeg",
     }
     config = Config.from_env(env)
+    assert config.audio == AudioConfig(ffmpeg="/opt/ffmpeg")
     assert config.engine == EngineConfig(
         model="emotion2vec_plus_base",
         device="cuda:1",

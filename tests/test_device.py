@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from emotion.device import memory_text, place
+from emotion.device import memory_text, peak_resident_bytes, place, resident_bytes
 from emotion.engine import Engine
 from emotion.errors import DeviceError
 
@@ -50,3 +52,28 @@ def test_memory_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory_text(torch.device("cpu")).startswith("CPU, RAM: ")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (11_600_000_000, 24_000_000_000))
     assert memory_text(torch.device("cuda:0")) == "GPU: cuda:0, VRAM: 12.4/24GB"
+
+
+def test_memory_of_this_process() -> None:
+    before = resident_bytes()
+    block = bytearray(64 * 1024 * 1024)
+    block[:: mmap.PAGESIZE] = b"x" * len(range(0, len(block), mmap.PAGESIZE))
+    assert resident_bytes() - before > 48 * 1024 * 1024
+    assert peak_resident_bytes() >= resident_bytes() - 8 * 1024 * 1024
+    del block
+    assert peak_resident_bytes() > before + 48 * 1024 * 1024
+
+
+def test_peak_memory_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(self: Path, **options: object) -> str:
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert peak_resident_bytes() > 0  # by the system's own count
+
+    class Process:
+        def memory_info(self) -> object:
+            return SimpleNamespace(rss=1, peak_wset=5)  # as on Windows
+
+    monkeypatch.setattr("emotion.device.psutil.Process", Process)
+    assert peak_resident_bytes() == 5

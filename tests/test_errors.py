@@ -3,12 +3,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from emotion import errors
 from emotion.cli import EXIT_CODES, exit_code
-from emotion.errors import AudioTooShortError, EmotionError, ModelMissingError
+from emotion.errors import (
+    AudioTooShortError,
+    CheckpointError,
+    DownloadError,
+    EmotionError,
+    ModelError,
+    ModelMissingError,
+    OutputError,
+)
 
 
 def tree(root: type[EmotionError] = EmotionError) -> Iterator[type[EmotionError]]:
@@ -53,3 +62,28 @@ def test_a_missing_model_names_the_command_that_fetches_it() -> None:
     error = ModelMissingError(name="emotion2vec_plus_base", folder="models", reason="offline")
     assert error.hint == "Fetch it with `python -m emotion download emotion2vec_plus_base`"
     assert "{name}" in ModelMissingError.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (CheckpointError(folder=Path("/srv/my models/large"), reason="x"), "large: x."),
+        (OutputError(path="/srv/out puts", reason="No space"), "out puts: cannot be written"),
+        (ModelError(reason="OSError: '/home/ann/x/model.pt' is gone"), "OSError: 'model.pt' is"),
+        (ModelError(reason="open file:/srv/x.pt; /srv/y/z"), "open file:x.pt; z"),
+        (DownloadError(name="large", reason=OSError("/srv/a/b: full")), "large could not"),
+        (DownloadError(name="a", reason="https://hub.org/iic/a: 404"), "(https://hub.org/iic/a: "),
+        (DownloadError(name="a", reason="no <b>route</b>, 1/2"), "(no <b>route</b>, 1/2)"),
+    ],
+)
+def test_visitors_get_an_error_without_folders(error: EmotionError, words: str) -> None:
+    public = error.without_paths()
+    assert type(public) is type(error) and words in str(public)
+    assert not re.search("/srv|/home|my models", str(public))
+    assert public.without_paths().message == public.message
+
+
+def test_a_missing_models_folder_is_told_to_nobody() -> None:
+    error = ModelMissingError(name="large", folder=Path("/srv/models/large"), reason="offline")
+    assert "srv" not in str(error) and error.params["folder"] == Path("/srv/models/large")
+    assert error.without_paths().hint == error.hint

@@ -14,7 +14,7 @@ import requests
 from emotion import hubs
 from emotion.config import Hub
 from emotion.errors import CancelledError
-from emotion.hubs import HubFailedError, Limits, RemoteFile
+from emotion.hubs import HubFailedError, Limits, NotUnderstoodError, RemoteFile
 from emotion.registry import MODELS
 from tests.hub_server import FILES, HubServer, refused
 
@@ -129,15 +129,29 @@ def test_answers_that_are_no_list(
     server: HubServer, source: Hub, listing: bytes, expected: str
 ) -> None:
     server.faults.listing = listing
-    with pytest.raises(HubFailedError, match=expected):
+    with pytest.raises(NotUnderstoodError, match=expected):
         hubs.list_files(source, LARGE, PATIENT)
 
 
 @EITHER
 @pytest.mark.parametrize("name", ["", "model.pt"])
-def test_http_errors(server: HubServer, tmp_path: Path, source: Hub, name: str) -> None:
-    server.faults.status[name] = 404
-    with pytest.raises(HubFailedError, match="HTTP 404"):
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(404, NotUnderstoodError), (403, HubFailedError), (503, HubFailedError)],
+)
+def test_http_errors(
+    server: HubServer, tmp_path: Path, source: Hub, name: str, code: int, kind: type[Exception]
+) -> None:
+    server.faults.status[name] = code
+    with pytest.raises(HubFailedError, match=f"HTTP {code}") as caught:
+        get(tmp_path / "a", source=source)
+    assert type(caught.value) is kind
+
+
+@EITHER
+def test_a_web_page_is_no_file(server: HubServer, tmp_path: Path, source: Hub) -> None:
+    server.faults.content_type["model.pt"] = "text/html"
+    with pytest.raises(NotUnderstoodError, match=r"model\.pt: the answer is a web page"):
         get(tmp_path / "a", source=source)
 
 

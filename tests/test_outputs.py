@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import OutputError
-from emotion.outputs import RunFolder
+from emotion.outputs import RunFolder, _alive
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 
@@ -106,6 +106,14 @@ def test_a_running_neighbour_is_not_swept_away(tmp_path: Path) -> None:
             second.write_json({})
             second.commit()
         assert first.commit().name == "outputs_20260102_030405_001"
+
+
+def test_who_is_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        pass
+    assert _alive(os.getpid()) and _alive(1)
+    assert not _alive(ended.pid)
+    assert not _alive(10**30)
 
 
 def test_errors_of_the_disk_are_named(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,10 @@ STUB = """#!/usr/bin/env bash
 case "$1 ${2:-}" in
   "-c "*) echo "${FAKE_VERSION:-3.11}"; exit 0 ;;
   "-m pip") [[ "$3" == --version ]] && exit 0 ;;
+  "-m emotion.gpu_check")
+    [[ -z "${GPU_WARNING:-}" ]] || echo "WARNING: $GPU_WARNING" >&2
+    exit "${FAIL_CHECK:-0}"
+    ;;
 esac
 echo "$*" >>"$LOG"
 if [[ "$1 $2" == "-m venv" ]]; then
@@ -25,6 +31,7 @@ if [[ "$1 $2" == "-m venv" ]]; then
   mkdir -p "${@: -1}/bin" && cp "$0" "${@: -1}/bin/python"
 elif [[ "$1 $2" == "-m pip" ]]; then
   [[ -z "${SLOW_PIP:-}" ]] || sleep "$SLOW_PIP"
+  [[ "$*" != *"${FAIL_FOR:-none}"* ]] || exit 1
   [[ -z "${FAIL_PIP:-}" ]] || { echo "ERROR: no network" >&2; exit 1; }
 else
   echo "in $PWD with $PYTHONPATH" >>"$LOG"
@@ -202,6 +209,126 @@ def test_no_usable_python_ends_clearly(
     done = project.run(**environment)
     assert_one_clear_line(done, *words)
     assert project.installs() == 0
+
+
+# Builds of torch.
+
+CPU = "https://download.pytorch.org/whl/cpu"
+
+
+def torch_installs(calls: list[str]) -> list[str]:
+    """The pip calls for torch alone, without what all pip calls have in common."""
+    same = "-m pip install --no-input --disable-pip-version-check "
+    return [call.removeprefix(same) for call in calls if "--no-deps" in call]
+
+
+def test_torch_comes_from_its_own_index_first(project: Project) -> None:
+    done = project.run(TORCH_INDEX_URL=CPU)
+    assert done.returncode == 0, done.stderr
+    calls = project.calls()
+    expected = f"--force-reinstall --no-deps --index-url {CPU} torch==1"
+    assert torch_installs(calls) == [expected]
+    assert [call.split()[1] for call in calls if call.startswith("-m")] == [
+        "venv", "pip", "pip", "emotion",
+    ]  # fmt: skip
+    assert "-r" in calls[2] and "--index-url" not in calls[2]
+
+
+def test_without_an_index_torch_comes_with_the_rest(project: Project) -> None:
+    project.run()
+    assert torch_installs(project.calls()) == []
+
+
+def test_the_index_is_remembered(project: Project) -> None:
+    project.run(TORCH_INDEX_URL=CPU)
+    project.calls()
+    for environment in ({}, {"TORCH_INDEX_URL": CPU}):
+        done = project.run(**environment, FAIL_PIP="1")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert project.installs() == 0
+
+
+def test_another_index_installs_torch_again(project: Project) -> None:
+    project.run(TORCH_INDEX_URL=CPU)
+    project.calls()
+    project.run(TORCH_INDEX_URL="https://mirror.example/cu126")
+    calls = project.calls()
+    (torch,) = torch_installs(calls)
+    assert torch.endswith("--index-url https://mirror.example/cu126 torch==1")
+    assert not any(call.startswith("-m venv") for call in calls)
+    project.run()
+    assert project.installs() == 0
+
+
+def test_an_empty_index_goes_back_to_the_default(project: Project) -> None:
+    project.run(TORCH_INDEX_URL=CPU)
+    project.calls()
+    done = project.run(TORCH_INDEX_URL="")
+    assert "torch==1 from the default index" in done.stderr
+    assert torch_installs(project.calls()) == ["--force-reinstall --no-deps torch==1"]
+    project.run(TORCH_INDEX_URL="")
+    project.run()
+    assert project.installs() == 0
+
+
+def test_other_requirements_do_not_install_torch_again(project: Project) -> None:
+    project.run(TORCH_INDEX_URL=CPU)
+    project.calls()
+    (project.folder / "requirements.txt").write_text("torch==1\nnumpy==2\n")
+    project.run()
+    calls = project.calls()
+    assert torch_installs(calls) == []
+    assert sum("-m pip install" in call for call in calls) == 1
+    (project.folder / "requirements.txt").write_text("torch==2\nnumpy==2\n")
+    project.run()
+    (torch,) = torch_installs(project.calls())
+    assert torch.endswith(f"--index-url {CPU} torch==2")
+
+
+def test_an_index_that_fails_is_named_and_tried_again(project: Project) -> None:
+    project.run(TORCH_INDEX_URL=CPU)
+    project.calls()
+    failing = {"FAIL_FOR": "--index-url https://wrong.example"}
+    done = project.run(TORCH_INDEX_URL="https://wrong.example", **failing)
+    assert_one_clear_line(done, "torch==1 from https://wrong.example failed", "TORCH_INDEX_URL")
+    project.calls()
+    project.run()  # the one that worked is still the remembered one
+    assert torch_installs(project.calls()) == []
+    project.run(TORCH_INDEX_URL="https://wrong.example")
+    assert len(torch_installs(project.calls())) == 1
+
+
+def test_a_card_that_torch_cannot_use_is_a_warning(project: Project) -> None:
+    done = project.run(GPU_WARNING="NVIDIA T4 is not used", FAIL_CHECK="1")
+    assert done.returncode == 0
+    assert "WARNING: NVIDIA T4 is not used" in done.stderr
+    assert project.calls()[-2] == "-m emotion serve"
+    assert project.run(GPU_WARNING="NVIDIA T4 is not used").stderr == ""  # the program says it
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or platform.machine() != "x86_64",
+    reason="elsewhere torch comes without CUDA",
+)
+@pytest.mark.skipif(Path("/proc/driver/nvidia/gpus").exists(), reason="an NVIDIA card is here")
+def test_without_a_card_the_smaller_torch_is_named(project: Project, tmp_path: Path) -> None:
+    path = search_path(tmp_path / "bin", "env")
+    done = project.run(PATH=str(path))
+    assert f"TORCH_INDEX_URL={CPU} bash run.sh" in done.stderr
+    assert "5 GB" not in project.run("models", PATH=str(path)).stderr
+    shutil.rmtree(project.folder / ".venv")
+    assert "5 GB" not in project.run(PATH=str(path), TORCH_INDEX_URL=CPU).stderr
+    shutil.rmtree(project.folder / ".venv")
+    (path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (path / "nvidia-smi").chmod(0o755)
+    assert "5 GB" not in project.run(PATH=str(path)).stderr
+
+
+def test_missing_programs_are_named_with_what_follows(project: Project, tmp_path: Path) -> None:
+    done = project.run("test", PATH=str(search_path(tmp_path / "bin", "env")))
+    assert done.returncode == 0
+    assert "no ffmpeg here, the tests use the bundled one" in done.stderr
+    assert "will fail" not in done.stderr
 
 
 def search_path(folder: Path, *programs: str) -> Path:

@@ -33,6 +33,11 @@ def test_round_trip_through_json(data: dict[str, Any]) -> None:
 
 def test_unknown_fields_are_ignored_and_a_newer_version_is_refused(data: dict[str, Any]) -> None:
     assert Result.from_dict({**data, "later": 1}).emotion == data["emotion"]
+    for part in ("audio", "model", "timing", "frames"):
+        assert Result.from_dict({**data, part: {**data[part], "later": 1}}).to_dict() == data
+    for part in ("warnings", "segments"):
+        later = [{**item, "later": 1} for item in data[part]]
+        assert Result.from_dict({**data, part: later}).to_dict() == data
     with pytest.raises(ValueError, match="schema_version is 2"):
         Result.from_dict({**data, "schema_version": 2})
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ import httpx
 import pytest
 import uvicorn
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
+from emotion.audio import ffmpeg_path
 from emotion.config import PROJECT_DIR, Config, ServerConfig
-from emotion.errors import CheckpointError
+from emotion.errors import CheckpointError, TorchWithoutCudaError
 from emotion.lifecycle import Status
 from emotion.recognizer import Recognizer
 from emotion.server import _bind, create_app, status_body
@@ -123,6 +126,27 @@ def test_the_endpoint_for_programs(address: str, wav: Callable[..., Path], tmp_p
         client.close()
 
 
+def test_a_track_for_programs(address: str, wav: Callable[..., Path], tmp_path: Path) -> None:
+    both = tmp_path / "both.mkv"
+    inputs = [word for number in (1, 2) for word in ("-i", str(wav(float(number), seed=number)))]
+    command = [ffmpeg_path(), "-v", "error", *inputs, "-map", "0", "-map", "1", str(both)]
+    subprocess.run(command, check=True)
+    client = Client(address, verbose=False, download_files=str(tmp_path))
+    try:
+        for options, track in (({}, 1), ({"track": 2}, 2)):
+            result, _ = client.predict(
+                handle_file(str(both)), "utterance", False, api_name="/recognize", **options
+            )
+            assert result["audio"]["track"] == track
+            assert result["audio"]["duration_s"] == pytest.approx(track, abs=0.1)
+        with pytest.raises(AppError, match=r"both\.mkv: there is no audio track 3, the file has 2"):
+            client.predict(
+                handle_file(str(both)), "utterance", False, track=3, api_name="/recognize"
+            )
+    finally:
+        client.close()
+
+
 def test_an_answer_in_two_pieces_does_not_wait_for_the_client() -> None:
     found: list[int] = []
 
@@ -163,6 +187,28 @@ def test_what_the_status_tells(fake: FakeService) -> None:
     body = status_body(FakeService(None, Status("failed", 4, error=error)))  # type: ignore[arg-type]
     assert body["error"]["code"] == "checkpoint_invalid"
     assert body["fetch_command"] == "bash run.sh download emotion2vec_plus_large"
+    assert body["gpu"] is None
+    gpu = TorchWithoutCudaError(card="Card", driver="1.2", torch="2+cpu", command="do this")
+    body = status_body(FakeService(fake.current, Status("ready", 5, gpu=gpu)))  # type: ignore[arg-type]
+    assert body["gpu"]["code"] == "torch_without_cuda"
+    assert body["gpu"]["en"].endswith("Install the build with CUDA: do this")
+    assert body["gpu"]["zh"].endswith("请安装含 CUDA 的版本：do this")
+    assert body["model"] == "Fake"
+
+
+def test_the_status_tells_visitors_no_folders(fake: FakeService, tmp_path: Path) -> None:
+    error = CheckpointError(folder=tmp_path / "large", reason=f"{tmp_path}/large/model.pt is gone")
+    (tmp_path / "own.wav").touch()
+    service: Any = FakeService(fake.current, Status("ready", 4, fallback=error, error=error))
+    fake.current.example = tmp_path  # type: ignore[union-attr]
+    try:
+        body = status_body(service)
+    finally:
+        fake.current.example = None  # type: ignore[union-attr]
+    assert body["example"] == "own.wav"
+    assert body["fallback"]["en"].startswith("large: model.pt is gone")
+    assert body["fallback"]["zh"].startswith("large:model.pt is gone")
+    assert str(tmp_path) not in json.dumps(body)
 
 
 def test_before_the_page_is_built_a_short_one_waits(
@@ -189,3 +235,10 @@ def test_before_the_page_is_built_a_short_one_waits(
             assert time.monotonic() < deadline
         assert "could not be started" in client.get("/").text
         assert client.get("/readyz").status_code == 503
+
+
+def test_programs_by_hand_need_not_name_a_track(address: str, wav: Callable[..., Path]) -> None:
+    with wav(1.0).open("rb") as file:
+        (path,) = httpx.post(f"{address}/gradio_api/upload", files={"files": file}).json()
+    audio = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    assert "event: complete" in events(address, "recognize", [audio, "utterance", False])

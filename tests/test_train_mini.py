@@ -194,7 +194,7 @@ def test_start_makes_bands_equally_loud_and_keeps_quiet_frames_quiet() -> None:
 
 def test_export_loads_and_gives_the_same_logits(model: Emotion2vec, tmp_path: Path) -> None:
     export(model, tmp_path)
-    loaded = load_checkpoint(tmp_path, convert=False)
+    loaded = load_checkpoint(tmp_path, cache=False)
     assert loaded.tokens == LABELS
     assert loaded.model.config == model.config
     x = torch.randn(2, RATE_HZ)
@@ -204,7 +204,7 @@ def test_export_loads_and_gives_the_same_logits(model: Emotion2vec, tmp_path: Pa
 
 def test_temperature_divides_the_logits(model: Emotion2vec, tmp_path: Path) -> None:
     export(model, tmp_path, temperature=2.5)
-    loaded = load_checkpoint(tmp_path, convert=False).model
+    loaded = load_checkpoint(tmp_path, cache=False).model
     x = torch.randn(2, RATE_HZ)
     with torch.no_grad():
         torch.testing.assert_close(loaded.head(loaded(x)) * 2.5, model.head(model(x)))
@@ -326,7 +326,7 @@ def test_cross_validation_from_the_command_line(
     assert stages == [True, True, True]
     assert facts[0]["steps"] == 3
     assert made == [2, 3] * 2  # stages on the same voices share them
-    assert load_checkpoint(tmp_path / "fold1", convert=False).tokens == LABELS
+    assert load_checkpoint(tmp_path / "fold1", cache=False).tokens == LABELS
     capsys.readouterr()
     assert main(["--report", str(tmp_path)]) == 0
     assert f"| mean | {2 + 3 + 6} | 33 |" in capsys.readouterr().out

@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
-from emotion.config import PROJECT_DIR, Config, ServerConfig
+from emotion.config import PROJECT_DIR, AudioConfig, Config, ServerConfig
 from emotion.errors import DownloadError
 from emotion.lifecycle import Status
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
 from emotion.schema import Notice
 from emotion.ui import views
-from emotion.ui.examples import load_examples, own_example
+from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.language import BOOT_SCRIPT
+from emotion.ui.previews import Previews
 from emotion.ui.runs import Desk, Progress
 from tests.conftest import run_folders
 from tests.fakes import FakeEngine, FakeService
@@ -41,7 +42,9 @@ def request(visitor: str = "me", lang: str = "en") -> Any:
 def handlers(desk: Desk, tmp_path: Path) -> Any:
     from emotion.ui.handlers import Handlers
 
-    return Handlers(desk, HandOver(tmp_path / "cache"), load_examples(PROJECT_DIR / "examples"))
+    cache = tmp_path / "cache"
+    examples = load_examples(PROJECT_DIR / "examples")
+    return Handlers(desk, HandOver(cache), Previews(cache, AudioConfig()), examples)
 
 
 def shown(updates: list[dict[str, Any]]) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class TestCard:
             views.empty(),
             views.cancelled(),
             views.error(("坏", "bad"), ("", "")),
+            views.audio_notes(),
             views.working(Progress()),
             views.working(loading),
             views.result(result()),
@@ -152,40 +156,9 @@ class TestHandOver:
         assert Path(HandOver(tmp_path / "cache")([source])[0]).read_text() == "hello"
 
 
-class TestExamples:
-    def test_those_of_the_product_are_there_and_said_to_be_synthetic(self) -> None:
-        from emotion.ui.recognize_tab import example_texts
-
-        examples = load_examples(PROJECT_DIR / "examples")
-        assert len(examples) >= 2
-        for zh, en in example_texts(examples).values():
-            assert "合成" in zh and "synthetic" in en and len(en) < 70
-
-    @pytest.mark.parametrize("content", [None, "{", "[1]", '[{"file": "a.wav"}]'])
-    def test_a_broken_list_is_no_list(self, tmp_path: Path, content: str | None) -> None:
-        if content is not None:
-            (tmp_path / "examples.json").write_text(content)
-        assert load_examples(tmp_path) == ()
-
-    def test_clips_that_are_missing_are_left_out(self, tmp_path: Path) -> None:
-        (tmp_path / "a.wav").touch()
-        entries = [{"file": name, "zh": "甲", "en": "a"} for name in ("a.wav", "b.wav")]
-        (tmp_path / "examples.json").write_text(json.dumps(entries))
-        assert [example.path.name for example in load_examples(tmp_path)] == ["a.wav"]
-
-    def test_the_models_own_clip(self, tmp_path: Path) -> None:
-        assert own_example(None) is None
-        assert own_example(tmp_path / "absent") is None
-        (tmp_path / "notes.txt").touch()
-        assert own_example(tmp_path) is None
-        (tmp_path / "test.wav").touch()
-        assert own_example(tmp_path) == tmp_path / "test.wav"
-        assert own_example(tmp_path / "test.wav") == tmp_path / "test.wav"
-
-
 class TestHandlers:
     def test_a_recognition(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, request())
+        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, "", request())
         state, toast = drain(run)
         assert not toast
         assert "Happy" in state["card"] and "--value" in state["scores"]
@@ -195,7 +168,7 @@ class TestHandlers:
         assert "is-empty" in state["timeline"]
 
     def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, request()))
+        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, "", request()))
         assert "<polyline" in state["timeline"]
         assert [Path(file).name for file in state["downloads"]][2:] == [
             EMBEDDING_FILE,
@@ -204,7 +177,7 @@ class TestHandlers:
 
     @pytest.mark.parametrize(("lang", "words"), [("zh", "还没有音频"), ("en", "no audio yet")])
     def test_without_audio(self, handlers: Any, lang: str, words: str) -> None:
-        run = handlers.recognise(OUT)(None, "utterance", False, request(lang=lang))
+        run = handlers.recognise(OUT)(None, "utterance", False, "", request(lang=lang))
         state, toast = drain(run)
         assert words in toast and words in state["card"]
 
@@ -213,7 +186,7 @@ class TestHandlers:
     ) -> None:
         broken = tmp_path / "<b>.mp3"
         broken.write_bytes(os.urandom(3000))
-        run = handlers.recognise(OUT)(str(broken), "utterance", False, request(lang="zh"))
+        run = handlers.recognise(OUT)(str(broken), "utterance", False, "", request(lang="zh"))
         state, toast = drain(run)
         assert "&lt;b&gt;.mp3：无法作为音频读取" in toast
         assert "无法作为音频读取" in state["card"] and "<b>" not in state["card"]
@@ -228,7 +201,7 @@ class TestHandlers:
             raise RuntimeError("secret /srv/key")
 
         monkeypatch.setattr("emotion.job.run", fail)
-        run = handlers.recognise(OUT)(str(wav()), "utterance", False, request(lang="zh"))
+        run = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request(lang="zh"))
         state, toast = drain(run)
         number = re.search(r"识别失败 \(id (\w{8})\)", toast)
         assert number is not None
@@ -240,16 +213,16 @@ class TestHandlers:
     ) -> None:
         service: Any = desk.service
         service.error = DownloadError(name="large", reason="no route")
-        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, request()))
+        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, "", request()))
         assert toast.startswith("large could not be downloaded")
 
     def test_a_second_start_is_refused_and_leaves_the_first_alone(
         self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
     ) -> None:
         fake_engine.gate.clear()
-        first = handlers.recognise(OUT)(str(wav()), "utterance", False, request())
+        first = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request())
         seen = [next(first)]
-        state, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, request()))
+        state, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, "", request()))
         assert state == {} and "still running" in toast
         fake_engine.gate.set()
         seen += list(first)
@@ -259,7 +232,7 @@ class TestHandlers:
         self, handlers: Any, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, request())
+        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, "", request())
         seen = [next(run)]
         assert not seen[0]["start"]["interactive"] and seen[0]["cancel"]["interactive"]
         assert fake_engine.entered.wait(10)
@@ -275,7 +248,7 @@ class TestHandlers:
     ) -> None:
         fake_engine.gate.clear()
         path = str(wav(40.0))
-        run = handlers.recognise(OUT)(path, "utterance", False, request())
+        run = handlers.recognise(OUT)(path, "utterance", False, "", request())
         next(run)
         handlers.withdraw(path, request())
         assert fake_engine.entered.wait(10)
@@ -287,7 +260,7 @@ class TestHandlers:
         self, handlers: Any, desk: Desk, fake_engine: FakeEngine, wav: Callable[..., Path]
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(40.0)), "utterance", False, request())
+        run = handlers.recognise(OUT)(str(wav(40.0)), "utterance", False, "", request())
         next(run)
         assert fake_engine.entered.wait(10)
         run.close()
@@ -298,33 +271,95 @@ class TestHandlers:
             time.sleep(0.01)
         assert len(fake_engine.calls) == 1
 
-    def test_example_buttons(self, handlers: Any, desk: Desk, tmp_path: Path) -> None:
+    def test_examples(self, handlers: Any, desk: Desk, tmp_path: Path) -> None:
         names = [example.path.name for example in load_examples(PROJECT_DIR / "examples")]
         assert Path(handlers.example("1", request())).name == names[1]
-        assert Path(handlers.example("own", request())).name == names[0]
-        assert Path(handlers.example("../../etc/passwd", request())).name == names[0]
+        for choice in ("own", "../../etc/passwd", "99", None):
+            assert Path(handlers.example(choice, request())).name == names[0]
         (tmp_path / "example").mkdir()
         (tmp_path / "example" / "test.wav").write_bytes(b"RIFF")
         desk.service.current.example = tmp_path / "example"  # type: ignore[union-attr]
         assert Path(handlers.example("own", request())).name == "test.wav"
+
+    def test_the_list_of_examples_follows_the_model(
+        self, handlers: Any, desk: Desk, tmp_path: Path
+    ) -> None:
+        update = handlers.choices("2")
+        assert update["value"] == "2" and len(update["choices"]) == 7
+        (tmp_path / "test.wav").write_bytes(b"RIFF")
+        desk.service.current.example = tmp_path  # type: ignore[union-attr]
+        update = handlers.choices("2")
+        assert update["choices"][0] == ("test", "own") and update["value"] == "own"
+        desk.service.current.example = None  # type: ignore[union-attr]
+        assert handlers.choices("own")["value"] == "0"
 
     def test_no_example_is_told(self, desk: Desk, tmp_path: Path) -> None:
         import gradio as gr
 
         from emotion.ui.handlers import Handlers
 
+        handlers = Handlers(desk, HandOver(tmp_path), Previews(tmp_path, AudioConfig()), ())
         with pytest.raises(gr.Error, match="没有可用的示例音频"):
-            Handlers(desk, HandOver(tmp_path), ()).example("own", request(lang="zh"))
+            handlers.example("own", request(lang="zh"))
+        assert handlers.choices(None)["value"] is None
+
+    def test_a_preview_stands_for_its_recording(
+        self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
+    ) -> None:
+        path = str(wav(40.0))
+        preview, previewed = handlers.preview(path)
+        assert preview != path and previewed == path
+        assert handlers.preview(None) == (None, "")
+        fake_engine.gate.clear()
+        run = handlers.recognise(OUT)(preview, "utterance", False, "", request())
+        seen = [next(run)]
+        handlers.withdraw(path, request())
+        handlers.withdraw(preview, request())
+        fake_engine.gate.set()
+        card = shown(seen + list(run))["card"]
+        assert "clip.wav" in card and "is-cancelled" not in card
+
+    def test_a_recording_that_was_not_uploaded(self, handlers: Any) -> None:
+        for missing, words in (("upload_failed", "not be uploaded"), ("<b>", "no audio yet")):
+            run = handlers.recognise(OUT)(None, "utterance", False, missing, request())
+            state, toast = drain(run)
+            assert words in toast and words in state["card"]
+
+    def test_visitors_learn_no_folders_and_the_log_has_them(
+        self, handlers: Any, desk: Desk, wav: Callable[..., Path], tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        desk.outputs_dir = wav()  # a file: no run folder can be made in it
+        run = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request())
+        state, toast = drain(run)
+        assert "clip.wav: cannot be written" in toast
+        assert str(tmp_path) not in toast + json.dumps(state, default=str)
+        assert f"{desk.outputs_dir}: cannot be written" in caplog.text
 
     def test_api(self, handlers: Any, wav: Callable[..., Path]) -> None:
         import gradio as gr
 
-        value, files = handlers.api(str(wav(2.0)), "frame", True, request())
+        value, files = handlers.api(str(wav(2.0)), "frame", True, 0, request())
         assert list(value)[:5] == ["emotion", "confidence", "scores", "granularity", "timestamp"]
         assert len(files) == 4
         for audio, granularity in ((None, "utterance"), (str(wav(2.0)), "words")):
             with pytest.raises(gr.Error):
-                handlers.api(audio, granularity, False, request())
+                handlers.api(audio, granularity, False, 1, request())
+
+    def test_errors_of_the_api_are_plain_text(
+        self, handlers: Any, wav: Callable[..., Path]
+    ) -> None:
+        import gradio as gr
+
+        path = wav(2.0, "a & b's <clip>.wav")
+        expected = "a & b's <clip>.wav: there is no audio track 2, the file has 1. Choose another"
+        with pytest.raises(gr.Error) as caught:
+            handlers.api(str(path), "utterance", False, 2, request())
+        assert caught.value.message.startswith(expected)
+        with pytest.raises(gr.Error, match="没有第 2 条音轨"):
+            handlers.api(str(path), "utterance", False, 2, request(lang="zh"))
+        with pytest.raises(gr.Error, match="track is -1, but must be 1 or more"):
+            handlers.api(str(path), "utterance", False, -1, request())
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from string import Formatter
 import pytest
 
 from emotion import errors
+from emotion.audio.checks import MESSAGES, notice
 from emotion.config import PROJECT_DIR
 from emotion.errors import AudioDecodeError, AudioTooShortError, EmotionError, ModelMissingError
 from emotion.schema import Notice
@@ -26,6 +27,7 @@ from emotion.ui.texts import (
 )
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
+SOURCES = [path for path in (PROJECT_DIR / "emotion").rglob("*.py") if path.parent.name != "ui"]
 SAME_IN_BOTH = {"confidence"}
 
 
@@ -84,12 +86,22 @@ def test_a_hint_names_the_model() -> None:
     assert "python -m emotion download big" in hint[1]
 
 
-def test_every_notice_of_the_core_is_translated() -> None:
-    sources = "".join(
-        (PROJECT_DIR / "emotion" / name).read_text("utf-8")
-        for name in ("audio.py", "recognizer.py")
+def test_every_notice_of_the_core_is_translated_with_the_same_values() -> None:
+    source = (PROJECT_DIR / "emotion" / "recognizer.py").read_text("utf-8")
+    others = set(re.findall(r'Notice\(\s*"(\w+)"', source))
+    assert set(NOTICES_ZH) == others | set(MESSAGES)
+    for code, message in MESSAGES.items():
+        assert fields(NOTICES_ZH[code]) == fields(message)
+        assert ("--" in message) == ("--" in NOTICES_ZH[code])
+
+
+def test_a_truncation_without_a_length_has_its_own_words() -> None:
+    told = notice_pair(notice("truncated_audio.unknown_length", decoded_s=2.0))
+    assert told == (
+        "文件没有正常结尾，读出了 2.0 秒，可能不完整。",
+        "The file has no proper end: 2.0 s could be decoded, it may be truncated.",
     )
-    assert set(re.findall(r'Notice\(\s*"(\w+)"', sources)) == set(NOTICES_ZH)
+    assert "4.0 秒" in notice_pair(notice("truncated_audio", declared_s=4.0, decoded_s=2.0))[0]
 
 
 def test_a_notice_is_told_in_both_languages() -> None:
@@ -120,10 +132,10 @@ def test_texts_of_the_contract() -> None:
 
 
 def test_translations_have_every_text_in_every_locale() -> None:
-    tables = translations({"clip_0": ("你好", "Hello")})
+    tables = translations()
     assert tuple(tables) == LOCALES
     assert all(table.keys() == tables["en"].keys() for table in tables.values())
-    assert tables["zh-TW"][message_id("clip_0")] == "你好"
+    assert tables["zh-TW"][message_id("start")] == "🎯 开始识别"
     assert tables["en"][message_id("start")] == "🎯 Start Recognition"
 
 
@@ -150,7 +162,7 @@ def test_language_by_cookie(request_: Request | None, lang: str) -> None:
 
 
 def test_reasons_of_our_own_are_told_in_chinese() -> None:
-    source = "".join(path.read_text("utf-8") for path in (PROJECT_DIR / "emotion").glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in SOURCES)
     assert [reason for reason in REASONS_ZH if f'"{reason}"' not in source] == []
     error = AudioDecodeError(file="a.mp3", reason="invalid data: not audio, or damaged")
     (message, _), _ = error_pairs(error)

@@ -1,6 +1,6 @@
 """Takes the pictures of the page for the README: a frame-mode result, in both languages.
 
-    python tools/make_screenshots.py --model emotion2vec_mini --audio examples/en_plain.flac
+    python tools/make_screenshots.py --model emotion2vec_mini
 
 Needs Chromium and Playwright (requirements-dev.txt) and Pillow, which comes with Gradio. The
 server runs in this process on a free port; nothing but the pictures is left.
@@ -27,11 +27,12 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT_DIR))
 
 from emotion.config import Config, EngineConfig, ServerConfig  # noqa: E402
-from emotion.lifecycle import ModelService  # noqa: E402
+from emotion.model_service import ModelService  # noqa: E402
 from emotion.server import create_app  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
+CLIP = PROJECT_DIR / "examples" / "happy_ravdess_03-01-03-02-01-02-22.ogg"
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
 WIDTH_PX, HEIGHT_PX = 1280, 900
 PATIENCE_MS = 60_000
@@ -72,7 +73,7 @@ def photograph(page: Any, audio: Path) -> bytes:
     page.locator("#start-button").click()
     expect(page.locator("#timeline-plot svg[role=img]")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#status-bar")).to_contain_text("loaded", timeout=PATIENCE_MS)
-    # As tall as the page, so that the status bar stands in its corner.
+    # As tall as the page, so that the status bar is at its end.
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": WIDTH_PX, "height": height})
     page.mouse.move(0, 0)
@@ -96,7 +97,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="Takes the pictures of the page.")
     parser.add_argument("--model", default="emotion2vec_mini")
-    parser.add_argument("--audio", type=Path, default=PROJECT_DIR / "examples" / "en_plain.flac")
+    parser.add_argument("--audio", type=Path, default=CLIP)
     parser.add_argument("--out", type=Path, default=PROJECT_DIR / "docs")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     args = parser.parse_args()

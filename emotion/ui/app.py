@@ -11,13 +11,14 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from emotion.config import PROJECT_DIR, Config
-from emotion.lifecycle import ModelService
+from emotion.model_service import ModelService
 from emotion.ui import views
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
 from emotion.ui.language import message_id, translations
-from emotion.ui.recognize_tab import build_tab, example_texts
+from emotion.ui.previews import Previews
+from emotion.ui.recognize_tab import build_tab
 from emotion.ui.runs import Desk
 from emotion.ui.style import head, style_sheet, theme
 from emotion.ui.texts import TITLE
@@ -41,6 +42,16 @@ class Page:
     close: Callable[[], None]
 
 
+class _Blocks(gr.Blocks):
+    """Blocks whose endpoint for programs may be called without its last inputs."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Fills in the defaults that `gradio_client` fills in, for those who call by HTTP alone."""
+        if block_fn.api_visibility == "public":
+            inputs += [block.value for block in block_fn.inputs[max(len(inputs), 3) :]]
+        super().validate_inputs(block_fn, inputs)
+
+
 def build_page(
     service: ModelService, config: Config, examples_dir: Path = PROJECT_DIR / "examples"
 ) -> Page:
@@ -49,13 +60,14 @@ def build_page(
     Args:
         service: The model, loaded or not.
         config: Options.
-        examples_dir: Where the example clips lie.
+        examples_dir: Where the example clips are.
     """
     examples = load_examples(examples_dir)
-    i18n = gr.I18n(**translations(example_texts(examples)))
+    i18n = gr.I18n(**translations())
     desk = Desk(service, config.server.outputs_dir)
-    handlers = Handlers(desk, HandOver(Path(get_upload_folder())), examples)
-    with gr.Blocks(
+    cache = Path(get_upload_folder())
+    handlers = Handlers(desk, HandOver(cache), Previews(cache, config.audio), examples)
+    with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")

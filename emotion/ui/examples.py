@@ -1,58 +1,50 @@
-"""The example clips that come with the product: synthetic speech with its sentence."""
+"""The example clips on offer: those of the product, and the one that comes with a checkpoint."""
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion.ui.texts import Pair
+from emotion.labels import BY_ID, Emotion
 
-logger = logging.getLogger(__name__)
-
-INDEX = "examples.json"
 AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a"})
 
 
 @dataclass(frozen=True)
 class Example:
-    """One clip.
+    """One clip of the product.
 
     Attributes:
         path: The file.
-        sentence: What it says, or is, in Chinese and English.
+        emotion: What the speaker acts.
     """
 
     path: Path
-    sentence: Pair
+    emotion: Emotion
 
 
 def load_examples(folder: Path) -> tuple[Example, ...]:
-    """The clips that ``examples.json`` lists and that are there.
+    """Lists the clips of a folder whose names begin with an emotion and an underscore.
 
     Args:
-        folder: Where they lie.
+        folder: Where the clips are; need not exist.
     """
-    index = folder / INDEX
-    try:
-        entries = json.loads(index.read_text(encoding="utf-8"))
-        examples = [Example(folder / e["file"], (e["zh"], e["en"])) for e in entries]
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        logger.warning("no example clips: %s: %s", index, e)
-        return ()
-    return tuple(example for example in examples if example.path.is_file())
+    clips = ((path, path.name.partition("_")[0]) for path in _clips(folder))
+    return tuple(Example(path, BY_ID[label]) for path, label in clips if label in BY_ID)
 
 
 def own_example(folder: Path | None) -> Path | None:
-    """The first clip of a checkpoint's ``example`` folder, if it has one.
+    """Finds the first clip in a checkpoint's ``example`` folder.
 
     Args:
-        folder: That folder, or a clip itself.
+        folder: That folder, or a clip itself; need not exist.
     """
-    if folder is None or folder.is_file():
+    if folder is not None and folder.is_file():
         return folder
+    return next(iter(_clips(folder)), None) if folder is not None else None
+
+
+def _clips(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        return None
-    clips = (file for file in sorted(folder.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES)
-    return next(clips, None)
+        return []
+    return [file for file in sorted(folder.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES]

@@ -58,13 +58,8 @@ def message_id(key: str) -> str:
     return _PREFIX + key
 
 
-def translations(extra: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """Locale to texts, for Gradio's labels.
-
-    Args:
-        extra: Further (Chinese, English) texts by key.
-    """
-    pairs = {**TEXTS, **extra}
-    zh = {message_id(key): value[0] for key, value in pairs.items()}
-    en = {message_id(key): value[1] for key, value in pairs.items()}
+def translations() -> dict[str, dict[str, str]]:
+    """Locale to texts, for Gradio's labels."""
+    zh = {message_id(key): value[0] for key, value in TEXTS.items()}
+    en = {message_id(key): value[1] for key, value in TEXTS.items()}
     return {locale: zh if locale.startswith("zh") else en for locale in LOCALES}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,8 @@ from emotion import plots
 from emotion.config import SAMPLE_RATE_HZ
 from emotion.ui import views
 from emotion.ui.examples import Example
-from emotion.ui.handlers import OWN_EXAMPLE, Handlers, Outputs, cleared
-from emotion.ui.texts import Pair, pair
+from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices
+from emotion.ui.texts import pair
 
 Translate = Callable[[str], Any]
 _REMEMBER_GRANULARITY = "(g) => { document.documentElement.dataset.granularity = g; return []; }"
@@ -23,25 +22,27 @@ _REMEMBER_GRANULARITY = "(g) => { document.documentElement.dataset.granularity =
 
 @dataclass(frozen=True)
 class Inputs:
-    """The components that a visitor fills in."""
+    """The components that a visitor fills in, and hidden ones that go with them.
+
+    Attributes:
+        audio: The recording, or its preview.
+        preview: The last preview made.
+        previewed: Which upload that preview belongs to.
+        missing: Why there is no recording, told by the page's script.
+        example: Loads the chosen example.
+        choice: The list of examples.
+        refresh: Pressed by the page's script when another model answers.
+    """
 
     audio: gr.Audio
+    preview: gr.Audio
+    previewed: gr.Textbox
+    missing: gr.Textbox
     granularity: gr.Radio
     embedding: gr.Checkbox
     example: gr.Button
     choice: gr.Dropdown
-
-
-def example_texts(examples: Sequence[Example]) -> dict[str, Pair]:
-    """Names of the examples for the translations, by key: the sentence up to its semicolon."""
-    said = {}
-    for number, example in enumerate(examples):
-        zh, en = (re.split("[;\uff1b]", sentence)[0] for sentence in example.sentence)
-        said[f"clip_{number}"] = (
-            pair("example_item", text=zh)[0],
-            pair("example_item", text=en)[1],
-        )
-    return said
+    refresh: gr.Button
 
 
 def build_tab(handlers: Handlers, examples: Sequence[Example], t: Translate) -> None:
@@ -72,17 +73,13 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
         ),
         elem_id="audio-input",
     )
-    choices = [(t("example_own"), OWN_EXAMPLE)]
-    choices += [(t(f"clip_{number}"), str(number)) for number in range(len(examples))]
-    choice = gr.Dropdown(
-        choices,
-        value=OWN_EXAMPLE,
-        label=t("example_choice"),
-        filterable=False,
-        elem_id="example-choice",
-    )
-    example = gr.Button(t("example"), elem_id="example-button")
-    gr.HTML(views.note("example_note"), js_on_load=None, apply_default_css=False)
+    with gr.Row(elem_id="actions"):
+        start = gr.Button(t("start"), variant="primary", elem_id="start-button", scale=3)
+        cancel = gr.Button(
+            t("cancel"), elem_id="cancel-button", interactive=False, scale=1, min_width=90
+        )
+    gr.HTML(views.audio_notes(), elem_id="audio-note", js_on_load=None, apply_default_css=False)
+    example, choice, refresh = _examples(examples, t)
     granularity = gr.Radio(
         [(t("utterance"), "utterance"), (t("frame"), "frame")],
         value="utterance",
@@ -92,12 +89,33 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
     embedding = gr.Checkbox(
         label=t("embedding"), info=t("embedding_info"), elem_id="extract-embedding"
     )
-    with gr.Row(elem_id="actions"):
-        start = gr.Button(t("start"), variant="primary", elem_id="start-button", scale=3)
-        cancel = gr.Button(
-            t("cancel"), elem_id="cancel-button", interactive=False, scale=1, min_width=90
-        )
-    return Inputs(audio, granularity, embedding, example, choice), start, cancel
+    with gr.Row(visible=False):
+        preview, previewed, missing = gr.Audio(type="filepath"), gr.Textbox(), gr.Textbox()
+    inputs = Inputs(
+        audio, preview, previewed, missing, granularity, embedding, example, choice, refresh
+    )
+    return inputs, start, cancel
+
+
+def _examples(
+    examples: Sequence[Example], t: Translate
+) -> tuple[gr.Button, gr.Dropdown, gr.Button]:
+    choices = example_choices(examples)
+    with gr.Column(elem_id="examples"):
+        with gr.Row(equal_height=True):
+            choice = gr.Dropdown(
+                choices,
+                value=choices[0][1] if choices else None,
+                label=t("example_choice"),
+                container=False,
+                filterable=False,
+                min_width=120,
+                elem_id="example-choice",
+            )
+            example = gr.Button(t("example"), elem_id="example-button", min_width=120)
+        gr.HTML(views.note("example_note"), js_on_load=None, apply_default_css=False)
+    refresh = gr.Button(visible="hidden", elem_id="refresh-examples")
+    return example, choice, refresh
 
 
 def _right(start: gr.Button, cancel: gr.Button, t: Translate) -> Outputs:
@@ -134,21 +152,57 @@ def _right(start: gr.Button, cancel: gr.Button, t: Translate) -> Outputs:
 
 def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    audio = inputs.audio
     out.start.click(
         handlers.recognise(out),
-        [inputs.audio, inputs.granularity, inputs.embedding],
+        [audio, inputs.granularity, inputs.embedding, inputs.missing],
         out.all(),
+        js=_script("beforeStart"),
         concurrency_limit=None,  # the desk bounds the runs, and says so
         trigger_mode="once",
         **private,
     )
     out.cancel.click(handlers.cancel, None, None, queue=False, **private)
-    # Another recording: the old result goes at once, in the browser; its run is cancelled.
+    # Another recording: the old result goes at once, in the browser; its run is cancelled. Not on
+    # `change`, which a preview fires too.
     fresh = {out.card: views.empty()} | cleared(out)
-    inputs.audio.change(None, None, list(fresh), js=_constant(list(fresh.values())), **private)
-    inputs.audio.change(handlers.withdraw, inputs.audio, None, queue=False, **private)
+    for another in (audio.input, inputs.example.click):
+        another(None, None, list(fresh), js=_constant(list(fresh.values())), **private)
+    inputs.example.click(None, None, None, js=_script("forget"), **private)
+    audio.input(handlers.withdraw, audio, None, queue=False, **private)
+    inputs.example.click(handlers.example, inputs.choice, audio, queue=False, **private).then(
+        handlers.withdraw, audio, None, queue=False, **private
+    )
+    inputs.refresh.click(handlers.choices, inputs.choice, inputs.choice, queue=False, **private)
     inputs.granularity.change(None, inputs.granularity, None, js=_REMEMBER_GRANULARITY, **private)
-    inputs.example.click(handlers.example, inputs.choice, inputs.audio, queue=False, **private)
+    _connect_recording(audio, private)
+    audio.upload(
+        handlers.preview,
+        audio,
+        [inputs.preview, inputs.previewed],
+        js=_script("beforePreview"),
+        concurrency_limit=2,
+        trigger_mode="multiple",
+        **private,
+    ).then(
+        None,
+        [audio, inputs.preview, inputs.previewed],
+        audio,
+        js=_script("usePreview"),
+        **private,
+    )
+
+
+def _connect_recording(audio: gr.Audio, private: dict[str, Any]) -> None:
+    """Tells the page's script when a recording begins, and when it has been uploaded."""
+    audio.start_recording(None, None, None, js=_script("recordingStarted"), **private)
+    audio.stop_recording(None, audio, None, js=_script("recordingUploaded"), **private)
+    audio.clear(None, None, None, js=_script("recordingCleared"), **private)
+
+
+def _script(function: str) -> str:
+    """A JavaScript function that calls one of the page's script."""
+    return f"(...values) => window.emotionPage.{function}(...values) ?? []"
 
 
 def _constant(values: list[Any]) -> str:
@@ -162,12 +216,13 @@ def _api(handlers: Handlers) -> None:
         audio = gr.File(label="audio", type="filepath")
         granularity = gr.Radio(["utterance", "frame"], value="utterance", label="granularity")
         embedding = gr.Checkbox(False, label="extract_embedding")
+        track = gr.Number(0, label="track", precision=0)  # a default makes it optional
         result = gr.JSON(label="result")
         files = gr.File(label="files", file_count="multiple")
         trigger = gr.Button()
     trigger.click(
         handlers.api,
-        [audio, granularity, embedding],
+        [audio, granularity, embedding, track],
         [result, files],
         api_name="recognize",
         api_visibility="public",

@@ -11,7 +11,8 @@ from typing import Literal
 
 from emotion import job
 from emotion.errors import CancelledError
-from emotion.lifecycle import ModelService, Status
+from emotion.lifecycle import Status
+from emotion.model_service import ModelService
 from emotion.recognizer import Hooks
 
 Stage = Literal["queued", "loading", "decoding", "analysing", "saving", "cancelling"]
@@ -42,11 +43,13 @@ class Order:
         path: The recording.
         granularity: ``utterance`` or ``frame``.
         embedding: Whether to write the embedding.
+        track: Audio track, from 1; the first one with sound by default.
     """
 
     path: Path
     granularity: str = "utterance"
     embedding: bool = False
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ class Run:
                 self._desk.outputs_dir,
                 granularity=self.order.granularity,
                 embedding=self.order.embedding,
+                track=self.order.track,
                 hooks=hooks,
                 on_log=self._log,
             )

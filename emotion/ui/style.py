@@ -22,6 +22,7 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
+_SCRIPTS: Final = ("page.js", "audio.js")
 _SCRIPT_TEXTS: Final = (
     "banner",
     "status_",
@@ -30,6 +31,7 @@ _SCRIPT_TEXTS: Final = (
     "toast_error",
     "lost",
     "too_large",
+    "uploading",
 )
 
 # Light and dark values of Gradio's theme; the page's own are in static/style.css.
@@ -102,8 +104,8 @@ def style_sheet() -> str:
 
 
 def head() -> str:
-    """The script that keeps the status bar, the banner and the language, with its texts."""
+    """The page's scripts, with their texts."""
     texts = {key: pair for key, pair in TEXTS.items() if key.startswith(_SCRIPT_TEXTS)}
     data = json.dumps({"title": TITLE, "texts": texts}, ensure_ascii=False).replace("<", "\\u003c")
-    script = (_STATIC / "page.js").read_text(encoding="utf-8")
-    return f"<script>window.emotionPage = {data};\n{script}</script>"
+    scripts = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f"<script>window.emotionPage = {data};\n{scripts}</script>"

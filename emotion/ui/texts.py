@@ -26,13 +26,31 @@ TEXTS: Final[dict[str, Pair]] = {
     "language": ("界面语言", "Language of the page"),
     "banner": (
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
-        "The small fallback model {model} answers; it is less accurate than Emotion2Vec+ Large.",
+        "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
     ),
+    "banner_more": ("详情", "Details"),
     "banner_reason": ("原因：{reason}", "Reason: {reason}"),
     "banner_command": ("获取 Large：", "To fetch Large:"),
     # Input.
     "input": ("音频输入", "Audio"),
-    "audio": ("上传、拖入或录制音频", "Upload, drop or record audio"),
+    "audio": ("音频或视频", "Audio or video"),
+    "uploading": ("正在上传……", "Uploading…"),
+    "note_uploading": (
+        "正在上传录音，传完后自动开始识别",
+        "Uploading the recording; recognition starts when it is there",
+    ),
+    "note_preparing": (
+        "浏览器不能播放这种格式，正在准备试听；可以直接开始识别",
+        "The browser cannot play this format. Preparing a preview; you can start right away",
+    ),
+    "note_preview": (
+        "播放器里是转换后的试听版，识别用的仍是原文件",
+        "The player holds a converted preview; the original file is what gets recognised",
+    ),
+    "note_unplayable": (
+        "浏览器不能播放这个文件，也无法试听；仍可以识别原文件",
+        "The browser cannot play this file and there is no preview; it can still be recognised",
+    ),
     "granularity": ("粒度选择", "Granularity"),
     "utterance": ("utterance：整段音频给出一个结果", "utterance: one result for the whole clip"),
     "frame": ("frame：另给出每 0.1 秒的情绪曲线", "frame: also a curve with a score every 0.1 s"),
@@ -45,14 +63,10 @@ TEXTS: Final[dict[str, Pair]] = {
     "cancel": ("取消", "Cancel"),
     "example": ("📝 加载示例音频", "📝 Load example audio"),
     "example_choice": ("示例", "Example"),
-    "example_own": (
-        "模型自带的示例（没有则用下面第一段）",
-        "The model's own clip, else the first below",
-    ),
-    "example_item": ("{text} · 合成语音", "{text} · synthetic speech"),
     "example_note": (
-        "示例均为程序合成的语音，不是真人录音。",
-        "The examples are synthetic speech made by a program, not recordings of people.",
+        "真人表演的英语语音（RAVDESS，CC BY-NC-SA 4.0），选的是情感明显、自带小模型能认对的片段。",
+        "Acted English speech (RAVDESS, CC BY-NC-SA 4.0), chosen because the emotion is plain and "
+        "the embedded model gets it right.",
     ),
     "example_none": ("没有可用的示例音频", "There is no example clip"),
     # Result card.
@@ -104,6 +118,11 @@ TEXTS: Final[dict[str, Pair]] = {
         "请先上传、拖入或录制一段音频，也可以加载示例",
         "Upload, drop or record some audio first, or load an example",
     ),
+    "upload_failed": ("录音没有上传成功", "The recording could not be uploaded"),
+    "upload_failed_hint": (
+        "请检查网络，然后重新录音或选择文件",
+        "Check the connection, then record again or choose a file",
+    ),
     "running": ("上一次识别还在进行", "A recognition is still running"),
     "running_hint": ("请等它完成，或先取消它", "Wait for it, or cancel it first"),
     "busy": ("服务器正忙：已有 {count} 个任务", "The server is busy with {count} recordings"),
@@ -148,6 +167,10 @@ TEXTS: Final[dict[str, Pair]] = {
         "⚠️ {model} loaded ({memory}) · 备用模型",
         "⚠️ {model} loaded ({memory}) · fallback",
     ),
+    "status_engine": (
+        "⚠️ {model} loaded ({memory}) · 由 FunASR 作答",
+        "⚠️ {model} loaded ({memory}) · FunASR answers",
+    ),
     "status_failed": ("❌ 模型加载失败", "❌ The model could not be loaded"),
     "status_offline": (
         "❌ 连接不上服务器，正在重试",
@@ -174,6 +197,15 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请使用完整的 WAV、MP3、M4A、FLAC、OGG、WebM、AMR、WMA、AIFF 文件或视频",
     ),
     "audio_no_stream": ("{file}：文件里没有音轨", "请选择有声音的文件"),
+    "audio_encrypted": ("{file}：录音已加密（{scheme}）", "请使用没有版权保护的副本"),
+    "audio_no_track": (
+        "{file}：没有第 {track} 条音轨，文件共有 {tracks} 条",
+        "请用 --track 另选一条，从 1 开始计数",
+    ),
+    "audio_no_channel": (
+        "{file}：没有第 {channel} 个声道，该音轨共有 {channels} 个",
+        "声道从 1 开始计数",
+    ),
     "audio_too_short": (
         "{file}：音频只有 {duration_s:.3f} 秒，模型至少需要 {minimum_s:.3f} 秒",
         "请使用更长的录音",
@@ -206,7 +238,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "用 `python -m emotion models` 列出模型",
     ),
     "model_missing": (
-        "{folder} 中没有 {name}（{reason}）",
+        "这台机器上没有 {name}（{reason}）",
         "用 `python -m emotion download {name}` 下载",
     ),
     "download_failed": (
@@ -221,6 +253,31 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     "device_unavailable": (
         "指定了 {requested}，但{reason}",
         "请使用 --device auto 和 --precision auto",
+    ),
+    "gpu_unused": ("torch {torch} 没有使用显卡 {card}（驱动 {driver}）", ""),
+    "torch_without_cuda": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch} 是不含 CUDA 的版本",
+        "请安装含 CUDA 的版本：{command}",
+    ),
+    "driver_too_old": (
+        "没有使用显卡 {card}：torch {torch} 为 CUDA {cuda} 构建，需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请更新驱动，或安装适合当前驱动的版本：{command}",
+    ),
+    "driver_unsupported": (
+        "没有使用显卡 {card}：torch {torch}（CUDA {cuda}）的所有版本都需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请更新驱动：https://www.nvidia.com/drivers",
+    ),
+    "card_unsupported": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）不含其计算能力 "
+        "{capability} 的代码",
+        "请安装支持它的版本：{command}",
+    ),
+    "gpu_unusable": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）找不到可用的设备"
+        "（{reason}）",
+        "请检查 `nvidia-smi`；更新驱动后请重启；容器请用 `--gpus all` 启动",
     ),
     "model_coming": ("{title} 仍在下载中", ""),
     "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
@@ -243,6 +300,24 @@ NOTICES_ZH: Final[dict[str, str]] = {
     "truncated_audio": (
         "文件声明的长度是 {declared_s:.1f} 秒，只读出了 {decoded_s:.1f} 秒：文件可能不完整。"
     ),
+    "truncated_audio.unknown_length": "文件没有正常结尾，读出了 {decoded_s:.1f} 秒，可能不完整。",
+    "header_mismatch": ("文件头声明 {declared_s:.1f} 秒，实际有 {decoded_s:.1f} 秒，已全部使用。"),
+    "channels_cancel": (
+        "{channels:.0f} 个声道混合后互相抵消（反相），只使用了第 {channel:.0f} 个声道。"
+    ),
+    "channels_differ": (
+        "{channels:.0f} 个声道的内容不同（例如每个声道一位说话人），已混合。"
+        "用 --channels split 可得到每个声道的结果。"
+    ),
+    "track_chosen": (
+        "第 {first:.0f} 条音轨没有声音或无法解码，使用了 {tracks:.0f} 条中的第 {track:.0f} 条。"
+    ),
+    "several_tracks": (
+        "文件有 {tracks:.0f} 条音轨，不止一条有声音。使用了第 {track:.0f} 条，可用 --track N 另选。"
+    ),
+    "quiet_audio": "录音很轻（{level_dbfs:.0f} dBFS），已放大 {gain_db:.0f} dB。",
+    "scaled_audio": "采样峰值为 {peak:.0f} 而不是 1，已除以 {divisor:.0f}。",
+    "raw_audio": "文件没有文件头，格式（{format}）取自文件名后缀。",
     "windowed": (
         "整段 {duration_s:.1f} 秒的录音都已分析：分为 {windows:.0f} 段，"
         "每段不超过 {window_s:.1f} 秒，"
@@ -270,6 +345,20 @@ REASONS_ZH: Final[dict[str, str]] = {
     "FFmpeg was stopped before the end": "FFmpeg 提前终止",
     "FFmpeg finds no audio in it": "FFmpeg 在其中找不到音频",
     "it holds no samples": "其中没有采样数据",
+    "FFmpeg has no decoder for its codec": "FFmpeg 没有这种编码的解码器",
+    "decoding it takes too much memory": "解码需要的内存过多",
+    "SILK needs the package silk-python": "SILK 需要安装 silk-python",
+    "a damaged SILK voice message (WeChat, QQ)": "SILK 语音消息（微信、QQ）已损坏",
+    "a SPHERE file compressed with Shorten: convert it with sph2pipe first": (
+        "用 Shorten 压缩的 SPHERE 文件，请先用 sph2pipe 转换"
+    ),
+    "raw samples without a header: convert them to WAV first, naming rate and format": (
+        "没有文件头的原始采样，请先指明采样率和格式并转换为 WAV"
+    ),
+    "an archive, not a recording: unpack it first": "这是压缩包，不是录音，请先解压",
+    "a document or a picture, not a recording": "这是文档或图片，不是录音",
+    "a web page, not a recording: the download went wrong": "这是网页，不是录音，下载出错了",
+    "a MIDI file: it holds notes, not sound": "这是 MIDI 文件，只有音符，没有声音",
     "offline": "离线模式",
     "no CUDA device is available": "没有可用的 CUDA 设备",
     "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
@@ -288,6 +377,9 @@ def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
 
 def notice_pair(notice: Notice) -> Pair:
     """A notice in both languages; in English in both where its Chinese is not known."""
-    template = NOTICES_ZH.get(notice.code)
+    code = notice.code
+    if code == "truncated_audio" and "declared_s" not in notice.params:
+        code += ".unknown_length"
+    template = NOTICES_ZH.get(code)
     zh = template.format(**notice.params) if template else notice.message
     return zh, notice.message

@@ -39,6 +39,15 @@ def note(key: str) -> str:
     return f'<p class="remark">{both(pair(key))}</p>'
 
 
+def audio_notes() -> str:
+    """What may be said about the recording; the page's script shows one of them, or none."""
+    notes = "".join(
+        f'<p class="remark" data-note="{name}">{both(pair(f"note_{name}"))}</p>'
+        for name in ("uploading", "preparing", "preview", "unplayable")
+    )
+    return f'<div role="status">{notes}</div>'
+
+
 def empty() -> str:
     """Before the first result: what to do."""
     steps = "".join(f"<li>{both(pair(f'empty_{number}'))}</li>" for number in (1, 2, 3))

@@ -1,4 +1,4 @@
-// Language switch, status bar and fallback banner. Texts come from texts.py as window.emotionPage;
+// Language switch, status bar, fallback banner and list of examples. Texts come from texts.py as window.emotionPage;
 // whatever the server tells is put in with textContent.
 (() => {
   'use strict';
@@ -33,6 +33,10 @@
       const [, size, file] = message.textContent.match(TOO_LARGE) ?? [];
       if (file && lang() === 'zh') message.textContent = say('too_large', { size, file });
     }
+    const uploading = document.querySelector('#audio-input .uploading');
+    if (uploading && lang() === 'zh' && uploading.textContent !== say('uploading')) {
+      uploading.textContent = say('uploading');
+    }
     for (const element of document.querySelectorAll('[data-zh]')) {
       const text = element.dataset[lang()];
       if (element.textContent !== text) element.textContent = text;
@@ -61,14 +65,6 @@
       switchLanguage(button.dataset.setLang);
     }
   });
-
-  // The second click of a double click is no second order.
-  document.addEventListener('click', (event) => {
-    if (event.detail > 1 && event.target.closest?.('#start-button')) {
-      event.stopImmediatePropagation();
-      event.preventDefault();
-    }
-  }, true);
 
   // --- Status bar and banner --------------------------------------------------------------------
   let status = null;
@@ -109,18 +105,21 @@
     bar.dataset.kind = kind;
     bar.replaceChildren(element('span', 'what', text));
     if (detail) bar.append(element('span', 'why', detail));
-    bar.title = detail ?? '';
   }
 
   function render() {
     if (!bar) return;
     if (status === 'offline') return show('failed', say('status_offline'));
     const ready = status?.phase === 'ready';
+    const gpu = reason(status?.gpu);
+    const engine = reason(status?.engine_fallback);
+    const notes = [engine, gpu].filter(Boolean).join(' · ');
     const values = { model: status?.model, memory: status?.memory ?? '', phase: phaseText() };
     if (status?.phase === 'failed') show('failed', say('status_failed'), reason(status.error));
     else if (ready && status.fallback) {
-      show('fallback', say('status_fallback', values), reason(status.fallback));
-    } else if (ready) show('ready', say('status_ready', values));
+      show('fallback', say('status_fallback', values), notes);
+    } else if (ready && engine) show('fallback', say('status_engine', values), notes);
+    else if (ready) show(gpu ? 'gpu' : 'ready', say('status_ready', values), notes);
     else show('loading', say('status_loading', values));
     renderBanner();
   }
@@ -133,17 +132,31 @@
     if (banner.dataset.shown === next) return;
     banner.dataset.shown = next;
     banner.hidden = !why;
-    if (!why) return banner.replaceChildren();
+    if (!why) return void banner.replaceChildren();
     const model = status.phase === 'ready' ? status.model : '';
     const command = element('p', 'command', say('banner_command') + ' ');
     const plain = status.fetch_command.replace('bash run.sh', 'python -m emotion');
     command.append(element('code', '', status.fetch_command));
     if (plain !== status.fetch_command) command.append(' / ', element('code', '', plain));
-    banner.replaceChildren(
-      element('p', 'what', say('banner', { model }).replace('  ', ' ')),
-      element('p', 'why', say('banner_reason', { reason: why })),
-      command,
+    const summary = element('summary');
+    summary.append(
+      element('span', 'what', say('banner', { model }).replace('  ', ' ')),
+      element('span', 'more', say('banner_more')),
     );
+    const details = element('details');
+    details.open = banner.querySelector('details')?.open ?? false;
+    details.append(summary, element('p', 'why', say('banner_reason', { reason: why })), command);
+    banner.replaceChildren(details);
+  }
+
+  // The list of examples follows the model that answers.
+  let ownExample = null;
+  function refreshExamples() {
+    const button = document.getElementById('refresh-examples');
+    const now = status.example ?? null;
+    if (!button || now === ownExample) return;
+    ownExample = now;
+    button.click();
   }
 
   async function poll() {
@@ -161,6 +174,7 @@
       etag = null;
     }
     render();
+    if (status !== 'offline') refreshExamples();
     const settled = status !== 'offline' && ['ready', 'failed'].includes(status.phase);
     const wait = status === 'offline' ? POLL_MS.offline : settled ? POLL_MS.ready : POLL_MS.busy;
     timer = setTimeout(poll, wait);

@@ -1,0 +1,12 @@
+"""Any file to checked 16 kHz mono samples.
+
+`recording.decode` is the way in. Below it: `formats` (what is readable), `headers` (what a file
+says of itself), `decode` (FFmpeg, plain WAV), `silk`, `ffmpeg_log`, and `checks` (levels and
+warnings).
+"""
+
+from emotion.audio.checks import Samples
+from emotion.audio.decode import ffmpeg_path
+from emotion.audio.recording import Recording, count_channels, decode, write_wav
+
+__all__ = ["Recording", "Samples", "count_channels", "decode", "ffmpeg_path", "write_wav"]

@@ -1,0 +1,292 @@
+"""A file to a `Recording`: chooses track and channel, checks, levels, and says what was done."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from emotion.audio.checks import Samples, length_notice, level, notice
+from emotion.audio.decode import Track, Wanted, has_sound, read_track
+from emotion.audio.formats import Source, inspect
+from emotion.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.errors import (
+    AudioEmptyError,
+    AudioEncryptedError,
+    AudioNotFoundError,
+    AudioSamplesError,
+    AudioSilentError,
+    AudioTooLargeError,
+    AudioTooLongError,
+    AudioTooShortError,
+    AudioTrackError,
+    ConfigError,
+)
+from emotion.schema import AudioInfo, Notice, readable
+
+_MOST_TRACKS = 32  # that are looked at
+_LEAST_START_S = 0.1
+# Formats whose header counts samples: a longer recording means that the header is wrong.
+_EXACT = frozenset({"aiff", "ape", "au", "caf", "flac", "mp3", "nistsphere", "tta", "w64"})
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A decoded recording.
+
+    Attributes:
+        samples: float32, (samples,), 16 kHz, mono, full scale 1.
+        info: The recording as it was given.
+        notices: What a reader of its result must know.
+        decode_s: Seconds that decoding took.
+    """
+
+    samples: Samples
+    info: AudioInfo
+    notices: tuple[Notice, ...]
+    decode_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the samples."""
+        return self.samples.size / SAMPLE_RATE_HZ
+
+
+def decode(
+    path: Path,
+    config: AudioConfig,
+    *,
+    track: int | None = None,
+    channel: int | None = None,
+    minimum_samples: int = 400,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Recording:
+    """Reads a recording and refuses what cannot give a result.
+
+    Args:
+        path: A local file of any format that FFmpeg reads, or SILK.
+        config: Limits.
+        track: Audio track, from 1. By default the first one with sound.
+        channel: Channel, from 1. By default the mean of all, or the loudest if they cancel.
+        minimum_samples: The model's receptive field at 16 kHz.
+        cancelled: Asked between chunks.
+
+    Raises:
+        AudioError: The recording cannot be used; the class says why.
+        ConfigError: ``track`` or ``channel`` is below 1.
+        DecoderError: FFmpeg is missing or did not finish in time.
+        CancelledError: ``cancelled`` said so.
+    """
+    started = time.perf_counter()
+    size_bytes = _check_file(path, config)
+    source = inspect(path)
+    choice = _choose(source, config, track, channel, cancelled)
+    found, wanted = choice.track, choice.wanted
+    notices = [notice("raw_audio", format=source.raw)] if source.raw else []
+    loudest = found.meter.loudest_if_cancelled() if channel is None else None
+    if loudest is not None and found.has_sound(config):
+        notices.append(notice("channels_cancel", channels=found.channels, channel=loudest + 1))
+        wanted = replace(wanted, channel=loudest + 1)
+        found = read_track(source, config, wanted)
+    elif channel is None and found.meter.differ():
+        notices.append(notice("channels_differ", channels=found.channels))
+    notices += choice.notices
+    samples = _with_start(found, source, config)
+    notices += _length(found, samples.size / SAMPLE_RATE_HZ, source, wanted.track, config)
+    notices += _check_samples(samples, found, source.name, config, minimum_samples)
+    info = _describe(found, wanted, source, samples.size, size_bytes)
+    return Recording(samples, info, tuple(notices), time.perf_counter() - started)
+
+
+def count_channels(
+    path: Path,
+    config: AudioConfig,
+    *,
+    track: int | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> int:
+    """Channels of the track that `decode` would use; arguments and errors as there."""
+    _check_file(path, config)
+    return _choose(inspect(path), config, track, None, cancelled).track.channels
+
+
+def _check_file(path: Path, config: AudioConfig) -> int:
+    try:
+        status = path.stat()
+    except OSError as e:
+        raise AudioNotFoundError(file=readable(path), reason=e.strerror or str(e)) from e
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioNotFoundError(file=readable(path), reason="Not a file")
+    if not os.access(path, os.R_OK):
+        raise AudioNotFoundError(file=readable(path), reason="Permission denied")
+    size = status.st_size
+    if size == 0:
+        raise AudioEmptyError(file=readable(path.name))
+    if size > config.max_upload_bytes:
+        raise AudioTooLargeError(
+            file=readable(path.name), size_mb=size / 1e6, maximum_mb=config.max_upload_bytes / 1e6
+        )
+    return size
+
+
+@dataclass(frozen=True)
+class _Choice:
+    track: Track
+    wanted: Wanted
+    notices: tuple[Notice, ...] = ()
+
+
+def _choose(
+    source: Source,
+    config: AudioConfig,
+    track: int | None,
+    channel: int | None,
+    cancelled: Callable[[], bool],
+) -> _Choice:
+    """The track asked for, else the first one with sound, else the first one."""
+    for option, value in (("track", track), ("channel", channel)):
+        if value is not None and value < 1:
+            raise ConfigError(option=option, value=value, expected="1 or more")
+    wanted = Wanted(track or 1, channel, cancelled)
+    first = _try(source, config, wanted)
+    count = len(first.probe.tracks)
+    if wanted.track > max(count, 1):
+        raise AudioTrackError(file=source.name, track=wanted.track, tracks=count)
+    if track is not None or count < 2:
+        return _Choice(_decoded(first), wanted)
+    found, number = first, 1
+    while not found.has_sound(config) and number < min(count, _MOST_TRACKS):
+        number += 1
+        found = _try(source, config, replace(wanted, track=number))
+    if not found.has_sound(config):
+        return _Choice(_decoded(first), wanted)
+    wanted = replace(wanted, track=number)
+    others = range(number + 1, min(count, _MOST_TRACKS) + 1)
+    notices = []
+    if number > 1:
+        notices.append(notice("track_chosen", first=1, track=number, tracks=count))
+    if any(
+        not _scheme(source, other) and has_sound(source, config, replace(wanted, track=other))
+        for other in others
+    ):
+        notices.append(notice("several_tracks", track=number, tracks=count))
+    return _Choice(found, wanted, tuple(notices))
+
+
+def _scheme(source: Source, track: int) -> str:
+    """What encrypts a track; empty where nothing does."""
+    schemes = source.mp4.schemes
+    return schemes[track - 1] if track <= len(schemes) else ""
+
+
+def _try(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
+    found = read_track(source, config, wanted)
+    scheme = _scheme(source, wanted.track)
+    if scheme:  # what its decoder makes of it is noise
+        found.error = AudioEncryptedError(file=source.name, scheme=scheme)
+    return found
+
+
+def _decoded(track: Track) -> Track:
+    if track.error is not None:
+        raise track.error
+    return track
+
+
+def _with_start(found: Track, source: Source, config: AudioConfig) -> Samples:
+    """The samples with the silence before the first one, so that times are times in the file.
+
+    FFmpeg counts from the file's first sample. Players do not, where a format's time begins at 0;
+    a piece of a broadcast, whose time began long before, is told by its start lying past its end.
+    """
+    probe = found.probe
+    late = probe.container == "mov" and not source.mp4.fragmented
+    if probe.container == "matroska" and probe.duration_s is not None:
+        late = probe.start_s < probe.duration_s
+    if not late or probe.start_s < _LEAST_START_S:
+        return found.samples
+    silence = round(probe.start_s * SAMPLE_RATE_HZ)
+    if silence + found.samples.size > config.max_duration_s * SAMPLE_RATE_HZ:
+        raise AudioTooLongError(file=source.name, maximum_s=config.max_duration_s)
+    return np.concatenate([np.zeros(silence, np.float32), found.samples])
+
+
+def _length(
+    found: Track, decoded_s: float, source: Source, track: int, config: AudioConfig
+) -> list[Notice]:
+    notices = []
+    if decoded_s < config.short_s:
+        notices.append(notice("short_audio", duration_s=round(decoded_s, 3)))
+    probe, wav = found.probe, source.wav
+    declared_s, exact, cut = None, probe.container in _EXACT, probe.cut or source.ends_early
+    if wav is not None:
+        exact, cut = True, False
+        if wav.declared_bytes is not None and wav.present_bytes:  # of any codec
+            declared_s = decoded_s * wav.declared_bytes / wav.present_bytes
+    elif source.stale is not None:
+        declared_s, exact, cut = source.stale.declared_s, True, False
+    elif not source.raw and probe.tracks:
+        # A picture or another track may last longer.
+        alone = not probe.video and len(probe.tracks) == 1
+        tagged_s = probe.tracks[track - 1].duration_s
+        declared_s = tagged_s or (probe.duration_s if alone else None)
+    said = length_notice(declared_s, decoded_s, exact=exact, cut=cut)
+    return [*notices, said] if said else notices
+
+
+def _check_samples(
+    samples: Samples, found: Track, name: str, config: AudioConfig, minimum: int
+) -> tuple[Notice, ...]:
+    """Refuses samples that give no result; levels the others in place."""
+    if samples.size < minimum:
+        duration_s, minimum_s = samples.size / SAMPLE_RATE_HZ, minimum / SAMPLE_RATE_HZ
+        raise AudioTooShortError(file=name, duration_s=duration_s, minimum_s=minimum_s)
+    meter = found.meter
+    if meter.bad:
+        raise AudioSamplesError(file=name, count=meter.bad, total=meter.frames)
+    levelled = level(samples, meter, config)
+    if levelled.peak < config.silence_peak:
+        peak_dbfs = 20 * np.log10(max(levelled.peak, 1e-10))
+        raise AudioSilentError(file=name, peak_dbfs=peak_dbfs)
+    return levelled.notices
+
+
+def _describe(
+    found: Track, wanted: Wanted, source: Source, samples: int, size_bytes: int
+) -> AudioInfo:
+    tracks = found.probe.tracks
+    stream = tracks[wanted.track - 1]
+    return AudioInfo(
+        file=source.name,
+        duration_s=round(samples / SAMPLE_RATE_HZ, 4),
+        sample_rate_hz=stream.rate_hz,
+        channels=found.channels,
+        codec=stream.codec,
+        container=source.stale.container if source.stale else found.probe.container,
+        size_bytes=size_bytes,
+        tracks=len(tracks),
+        track=wanted.track,
+        channel=wanted.channel,
+    )
+
+
+def write_wav(path: Path, samples: Samples) -> None:
+    """Writes 16 kHz mono PCM16; samples past full scale are clipped.
+
+    Args:
+        path: The file to write.
+        samples: float32, (samples,), 16 kHz.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
+    except soundfile.SoundFileError as e:
+        raise OSError(str(e)) from e

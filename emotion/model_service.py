@@ -1,0 +1,197 @@
+"""Loads the model in a thread behind a running server, and says at any time what answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion.config import Config
+from emotion.errors import (
+    CancelledError,
+    DeviceError,
+    EmotionError,
+    ModelComingError,
+    ModelError,
+    ModelNotReadyError,
+)
+from emotion.lifecycle import (
+    Reporter,
+    Status,
+    StatusHook,
+    fall_back,
+    load_embedded,
+    load_model,
+    obtain_folder,
+    warn_of_unused_gpu,
+)
+from emotion.recognizer import Hooks, Recognizer
+from emotion.registry import DEFAULT, EMBEDDED, MODELS
+from emotion.weights import locate
+
+logger = logging.getLogger(__name__)
+
+_WAIT_S = 0.1
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of a `ModelService`.
+
+    Attributes:
+        status: Where loading stands.
+        recognizer: The model that would answer now, if any.
+    """
+
+    status: Status
+    recognizer: Recognizer | None = None
+
+    @property
+    def answer(self) -> Recognizer | None:
+        """What a caller gets without waiting: the final model, or another during a download."""
+        return self.recognizer if self.status.phase in ("downloading", "ready") else None
+
+
+class ModelService:
+    """Loads the model in a thread while a server already answers.
+
+    While the default model is being downloaded the embedded one answers; while it is only being
+    loaded, callers wait. A failure of the default leaves the embedded one, with the reason.
+
+    Args:
+        config: Options.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._reporter = Reporter(self._show)
+        self._changed = threading.Condition()
+        self._snapshot = Snapshot(self._reporter.status)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="model-loader", daemon=True)
+
+    def start(self) -> None:
+        """Begins loading; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends a download; waits for the thread."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Status and model of one moment."""
+        with self._changed:
+            return self._snapshot
+
+    @property
+    def status(self) -> Status:
+        """Where loading stands."""
+        return self.snapshot.status
+
+    @property
+    def current(self) -> Recognizer | None:
+        """The model that would answer now without waiting, if any."""
+        return self.snapshot.recognizer
+
+    def recognizer(
+        self, hooks: Hooks | None = None, on_wait: StatusHook = lambda status: None
+    ) -> Recognizer:
+        """The model to answer with; waits while it is only being loaded.
+
+        Args:
+            hooks: Cancellation.
+            on_wait: Told the status while waiting, on each change.
+
+        Raises:
+            ModelError: No model can answer; the reason loading failed.
+            CancelledError: The caller withdrew.
+        """
+        hooks = hooks or Hooks()
+        seen: Status | None = None
+        while True:
+            hooks.check()
+            now = self.snapshot
+            if now.answer is not None:
+                return now.answer
+            if now.status.error is not None:
+                raise now.status.error
+            if self._stopped.is_set():
+                raise ModelNotReadyError(reason="the server is stopping")
+            if now.status is not seen:
+                seen = now.status
+                on_wait(seen)
+            self._wait_for_change(now)
+
+    def _wait_for_change(self, since: Snapshot) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot is not since, _WAIT_S)
+
+    def _show(self, status: Status, recognizer: Recognizer | None = None) -> None:
+        # A model stays until another one takes its place.
+        with self._changed:
+            self._snapshot = Snapshot(status, recognizer or self._snapshot.recognizer)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        started = time.perf_counter()
+        try:
+            recognizer = self._open()
+            warn_of_unused_gpu(recognizer, self.config, self._reporter)
+        except CancelledError as e:
+            self._reporter.update(phase="failed", error=e)  # the server is ending
+            return
+        except EmotionError as e:
+            logger.error("no model could be loaded: %s", e)
+            self._reporter.update(phase="failed", error=e)
+            return
+        except Exception as e:  # whatever happened, waiting callers must learn of it
+            logger.exception("no model could be loaded")
+            error = ModelError(reason=f"{type(e).__name__}: {e}")
+            self._reporter.update(phase="failed", error=error)
+            return
+        title, load_s = recognizer.model.title, round(time.perf_counter() - started, 3)
+        self._show(self._reporter.next(phase="ready", model=title, load_s=load_s), recognizer)
+        logger.info("%s is ready (%s)", title, recognizer.engine.memory)
+
+    def _open(self) -> Recognizer:
+        config, reporter = self.config, self._reporter
+        name = config.engine.model
+        if name != "auto":
+            return load_model(self._folder(name), name, config, reporter)
+        interim = None
+        try:
+            if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
+                interim = self._load_interim()
+            recognizer = load_model(self._folder(DEFAULT), DEFAULT, config, reporter)
+            reporter.update(fallback=None)
+            return recognizer
+        except DeviceError:
+            raise  # the embedded model would find no other device
+        except ModelError as e:
+            if interim is None:
+                return fall_back(config, reporter, e)
+            logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, e)
+            reporter.update(fallback=e)
+            interim.set_fallback_reason(str(e.without_paths()))
+            return interim
+
+    def _load_interim(self) -> Recognizer | None:
+        coming = ModelComingError(title=MODELS[DEFAULT].title)
+        try:
+            recognizer = load_embedded(self.config, self._reporter, coming)
+        except DeviceError:
+            raise
+        except ModelError as e:
+            logger.warning("nobody answers until %s is there: %s", DEFAULT, e)
+            return None
+        self._show(self._reporter.status, recognizer)
+        warn_of_unused_gpu(recognizer, self.config, self._reporter)
+        return recognizer
+
+    def _folder(self, name: str) -> Path:
+        return obtain_folder(name, self.config, self._reporter, self._stopped.is_set)
