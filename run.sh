@@ -138,7 +138,7 @@ install() {
   stamp_of "$file" >"$stamp.new"
   mv -f -- "$stamp.new" "$stamp"
   # Warns of a torch that cannot use this machine's card; the programs themselves warn, too.
-  [[ "$file" != requirements.txt ]] || "$venv_python" -m emotion.gpu_check >&2 || true
+  [[ "$file" != requirements.txt ]] || "$venv_python" -m emotion.inference.gpu_check >&2 || true
 }
 
 # Brings .venv up to the given requirement files; nothing is run but Python itself if it already is.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emotion.recognizer import Recognizer
+    from emotion.recognition.recognizer import Recognizer
 
 __version__ = "0.1.0"
 __all__ = ["Recognizer", "__version__"]
@@ -18,7 +18,7 @@ __all__ = ["Recognizer", "__version__"]
 def __getattr__(name: str) -> Any:
     # Loaded on first use: `import emotion` must not import torch.
     if name == "Recognizer":
-        from emotion.recognizer import Recognizer
+        from emotion.recognition.recognizer import Recognizer
 
         return Recognizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

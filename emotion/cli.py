@@ -21,8 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from emotion import __version__
-from emotion.config import SAMPLE_RATE_HZ, Config, EngineName, Granularity, Hub, Precision, given
-from emotion.errors import (
+from emotion.core.config import (
+    SAMPLE_RATE_HZ,
+    Config,
+    EngineName,
+    Granularity,
+    Hub,
+    Precision,
+    given,
+)
+from emotion.core.errors import (
     AddressError,
     AudioError,
     BusyError,
@@ -34,12 +42,12 @@ from emotion.errors import (
     OutputError,
     PortInUseError,
 )
-from emotion.labels import BY_ID
-from emotion.schema import readable
+from emotion.core.labels import BY_ID
+from emotion.core.results import readable
 
 if TYPE_CHECKING:
     from emotion.job import Finished, Outcome
-    from emotion.lifecycle import Status
+    from emotion.recognition.opening import Status
 
 logger = logging.getLogger(__name__)
 
@@ -197,8 +205,8 @@ def _bytes(megabytes: float) -> int:
 def recognize(args: argparse.Namespace, config: Config) -> int:
     """Recognises each file; one failure does not stop the others."""
     from emotion import job
-    from emotion.lifecycle import open_model
-    from emotion.recognizer import Hooks
+    from emotion.recognition.opening import open_model
+    from emotion.recognition.recognizer import Hooks
 
     recognizer = open_model(config, _StatusLine().show)
     stop = threading.Event()
@@ -296,9 +304,9 @@ def serve(_: argparse.Namespace, config: Config) -> int:
 
 def models(args: argparse.Namespace, config: Config) -> int:
     """Lists name, size, licence, place and state of each known model."""
-    from emotion.gpu_check import unused_gpu
-    from emotion.registry import MODELS
-    from emotion.weights import status
+    from emotion.core.registry import MODELS
+    from emotion.inference.gpu_check import unused_gpu
+    from emotion.models.store import status
 
     for name, model in MODELS.items():
         found = status(name, config.engine.models_dir)
@@ -323,7 +331,7 @@ def models(args: argparse.Namespace, config: Config) -> int:
 
 def download(args: argparse.Namespace, config: Config) -> int:
     """Fetches one model and tells where it is."""
-    from emotion.lifecycle import fetch_model
+    from emotion.recognition.opening import fetch_model
 
     print(fetch_model(args.name, config, _StatusLine().show))
     return 0
@@ -333,7 +341,7 @@ def bench(args: argparse.Namespace, _: Config) -> int:
     """Prints a table; all figures as one JSON object on the last line."""
     from emotion.bench import agreement, app, report, runner
     from emotion.bench.child import counted_clip
-    from emotion.checkpoint import read_config, read_tokens
+    from emotion.models.checkpoint import read_config, read_tokens
 
     folder: Path = args.model
     try:

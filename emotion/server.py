@@ -27,15 +27,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
-from emotion.config import Config
-from emotion.errors import AddressError, EmotionError, PortInUseError
-from emotion.guard import Guard
-from emotion.imports import large_import
-from emotion.model_service import ModelService
+from emotion.api.security import Guard
+from emotion.core.config import Config
+from emotion.core.errors import AddressError, EmotionError, PortInUseError
+from emotion.core.imports import large_import
+from emotion.core.registry import DEFAULT
+from emotion.core.results import readable
 from emotion.outputs import make_own
-from emotion.recognizer import Recognizer
-from emotion.registry import DEFAULT
-from emotion.schema import readable
+from emotion.recognition.recognizer import Recognizer
+from emotion.services.model_service import ModelService
 from emotion.ui.examples import own_example
 from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT

@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 import pytest
 import uvicorn
 
-from emotion.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
-from emotion.model_service import ModelService
-from emotion.recognizer import Recognizer
+from emotion.core.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
+from emotion.recognition.recognizer import Recognizer
 from emotion.server import create_app
+from emotion.services.model_service import ModelService
 from tests.fakes import FakeEngine, FakeService
 
 try:

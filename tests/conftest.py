@@ -12,11 +12,11 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
+from emotion.ui.runs import Desk
 from numpy.typing import NDArray
 
-from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ
-from emotion.recognizer import Recognizer
-from emotion.ui.runs import Desk
+from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ
+from emotion.recognition.recognizer import Recognizer
 from tests.fakes import FakeEngine, FakeService
 
 pytest_plugins = ["tests.browser"]

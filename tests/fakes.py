@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotion.device import Placement
-from emotion.engine_base import EngineBase, FrameOutput, total_s
-from emotion.errors import CancelledError, EmotionError, ModelMissingError
-from emotion.labels import LABELS
-from emotion.lifecycle import Status
-from emotion.model_service import Snapshot
-from emotion.recognizer import Hooks, Recognizer
-from emotion.registry import DEFAULT, EMBEDDED
+from emotion.core.errors import CancelledError, EmotionError, ModelMissingError
+from emotion.core.labels import LABELS
+from emotion.core.registry import DEFAULT, EMBEDDED
+from emotion.inference.device import Placement
+from emotion.inference.engine_base import EngineBase, FrameOutput, total_s
+from emotion.recognition.opening import Status
+from emotion.recognition.recognizer import Hooks, Recognizer
+from emotion.services.model_service import Snapshot
 
 
 class FakeEngine(EngineBase):

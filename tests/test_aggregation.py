@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.labels import LABELS
+from emotion.core.labels import LABELS
 from emotion.recognition.aggregation import Aggregator, Verdict, softmax, windows
 
 HAPPY = LABELS.index("happy")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.config import PROJECT_DIR
+from emotion.core.config import PROJECT_DIR
 
 PACKAGE = PROJECT_DIR / "emotion"
 LEVELS = {

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from emotion.audio import decode, ffmpeg_path, write_wav
-from emotion.config import AudioConfig
-from emotion.errors import (
+from emotion.core.config import AudioConfig
+from emotion.core.errors import (
     AudioDecodeError,
     AudioEmptyError,
     AudioError,

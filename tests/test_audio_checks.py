@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.audio.checks import BLOCK_SAMPLES, MESSAGES, Meter, length_notice, level, notice
-from emotion.config import AudioConfig
+from emotion.core.config import AudioConfig
 from tests.conftest import tone
 
 CONFIG = AudioConfig()

@@ -14,8 +14,8 @@ import pytest
 
 from emotion.audio import process, silk
 from emotion.audio.process import piped
-from emotion.config import AudioConfig
-from emotion.errors import AudioDecodeError, CancelledError, DecoderTimeoutError
+from emotion.core.config import AudioConfig
+from emotion.core.errors import AudioDecodeError, CancelledError, DecoderTimeoutError
 
 PYTHON = [sys.executable, "-I", "-c"]
 

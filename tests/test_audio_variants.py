@@ -15,8 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from emotion.audio import count_channels, decode, write_wav
-from emotion.config import AudioConfig
-from emotion.errors import (
+from emotion.core.config import AudioConfig
+from emotion.core.errors import (
     AudioChannelError,
     AudioDecodeError,
     AudioEncryptedError,

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from emotion.audio import decode
-from emotion.config import PROJECT_DIR, SAMPLE_RATE_HZ, AudioConfig
-from emotion.engine import Engine
-from emotion.errors import AudioEncryptedError
-from emotion.recognizer import Recognizer
+from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import AudioEncryptedError
+from emotion.inference.engine import Engine
+from emotion.recognition.recognizer import Recognizer
 from tests.ffmpegs import programs
 
 FOLDER = PROJECT_DIR.parent / "shared" / "bad_inputs"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from emotion.batching import MicroBatcher
-from emotion.errors import BusyError, ModelNotReadyError
-from emotion.errors import CancelledError as CancelledByCaller
+from emotion.core.errors import BusyError, ModelNotReadyError
+from emotion.core.errors import CancelledError as CancelledByCaller
+from emotion.inference.scheduler import MicroBatcher
 
 
 class Worker:

@@ -14,8 +14,8 @@ from emotion.bench import agreement, app, child, engines, report, runner
 from emotion.bench.child import Spec, sound
 from emotion.bench.runner import Plan
 from emotion.cli import main
-from emotion.errors import ConfigError, ModelError
-from emotion.model import ModelConfig
+from emotion.core.errors import ConfigError, ModelError
+from emotion.models.network import ModelConfig
 from tests.test_model import config
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from emotion.errors import (
+from emotion.core.errors import (
     CheckpointError,
     DownloadError,
     EngineFallbackError,
     TorchWithoutCudaError,
 )
-from emotion.lifecycle import Status
+from emotion.recognition.opening import Status
 from tests.browser import SLOW_MS, Open, Site, expect, finished, start, upload, wait_for_player
 from tests.fakes import FakeService
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.labels import EMOTIONS
+from emotion.core.labels import EMOTIONS
 from tests.browser import (
     Open,
     Site,

@@ -11,18 +11,18 @@ import pytest
 import torch
 import yaml
 
-from emotion.checkpoint import (
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import CheckpointError
+from emotion.core.labels import LABELS
+from emotion.models.checkpoint import (
     load_checkpoint,
     native_name,
     parse_feature_spec,
     read_config,
     read_tokens,
 )
-from emotion.config import PROJECT_DIR
-from emotion.converted import converted_path, write_converted
-from emotion.errors import CheckpointError
-from emotion.labels import LABELS
-from emotion.model import Emotion2vec
+from emotion.models.converted import converted_path, write_converted
+from emotion.models.network import Emotion2vec
 
 WEIGHTS = "model.pt"
 LARGE = PROJECT_DIR.parent / "shared" / "emotion2vec_plus_large"

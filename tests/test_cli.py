@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import __version__, download, gpu_check, lifecycle
+from emotion import __version__
 from emotion.cli import main
-from emotion.errors import DownloadError, TorchWithoutCudaError
-from emotion.registry import DEFAULT, MODELS
+from emotion.core.errors import DownloadError, TorchWithoutCudaError
+from emotion.core.registry import DEFAULT, MODELS
+from emotion.inference import gpu_check
+from emotion.models import download
+from emotion.recognition import opening as lifecycle
 from tests.conftest import tone
 
 Wav = Callable[..., Path]
@@ -89,7 +92,7 @@ def test_an_unexpected_failure_does_not_stop_the_others_either(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from emotion.recognizer import Recognizer
+    from emotion.recognition.recognizer import Recognizer
 
     decode = Recognizer.decode
 

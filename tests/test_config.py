@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.config import (
+from emotion.core.config import (
     AudioConfig,
     Config,
     EngineConfig,
@@ -12,7 +12,7 @@ from emotion.config import (
     ServerConfig,
     check_granularity,
 )
-from emotion.errors import ConfigError
+from emotion.core.errors import ConfigError
 
 
 def test_environment_changes_the_defaults() -> None:

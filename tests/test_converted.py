@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from emotion.checkpoint import load_checkpoint
-from emotion.converted import cache_path, converted_path, open_converted, write_converted
+from emotion.models.checkpoint import load_checkpoint
+from emotion.models.converted import cache_path, converted_path, open_converted, write_converted
 
 STATE = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -127,7 +127,7 @@ def refuse_writes_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(30, "Read-only file system")
         return make(dir=dir, prefix=prefix, suffix=suffix)
 
-    monkeypatch.setattr("emotion.converted.tempfile.mkstemp", mkstemp)
+    monkeypatch.setattr("emotion.models.converted.tempfile.mkstemp", mkstemp)
 
 
 def test_the_second_load_does_not_read_the_weights(
@@ -138,7 +138,7 @@ def test_the_second_load_does_not_read_the_weights(
     def read(folder: Path) -> None:
         raise AssertionError(f"{folder} was read again")
 
-    monkeypatch.setattr("emotion.checkpoint.read_weights", read)
+    monkeypatch.setattr("emotion.models.checkpoint.read_weights", read)
     load_checkpoint(tiny_checkpoint)
     with safe_open(converted_path(tiny_checkpoint, "fp32"), "pt") as file:
         names = set(file.keys())

@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from emotion.device import memory_text, peak_resident_bytes, place, resident_bytes
-from emotion.engine import Engine
-from emotion.errors import DeviceError
+from emotion.core.errors import DeviceError
+from emotion.inference.device import memory_text, peak_resident_bytes, place, resident_bytes
+from emotion.inference.engine import Engine
 
 
 def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place("cpu", "fp32").dtype is torch.float32
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("emotion.inference.device.cpu_has_bf16", lambda: True)
     assert place("cpu", "auto").precision == "bf16"
     assert place("cpu", "auto", narrow=True).precision == "fp32"
     assert place("cpu", "bf16", narrow=True).precision == "bf16"
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: False)
+    monkeypatch.setattr("emotion.inference.device.cpu_has_bf16", lambda: False)
     chosen = place("cpu", "auto")
     assert chosen.precision == "fp32" and "no native bf16" in chosen.reason
     with pytest.raises(DeviceError, match="fp16 needs a CUDA device"):
@@ -44,7 +44,7 @@ def test_placement(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_keeps_a_small_network_in_float32(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotion.device.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("emotion.inference.device.cpu_has_bf16", lambda: True)
     assert Engine.load(tiny_checkpoint, device="cpu").placement.precision == "fp32"
 
 
@@ -75,5 +75,5 @@ def test_peak_memory_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
         def memory_info(self) -> object:
             return SimpleNamespace(rss=1, peak_wset=5)  # as on Windows
 
-    monkeypatch.setattr("emotion.device.psutil.Process", Process)
+    monkeypatch.setattr("emotion.inference.device.psutil.Process", Process)
     assert peak_resident_bytes() == 5

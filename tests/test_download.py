@@ -17,17 +17,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from emotion import weights
-from emotion.config import PROJECT_DIR, EngineConfig, Hub
-from emotion.download import fetch
-from emotion.errors import (
+from emotion.core.config import PROJECT_DIR, EngineConfig, Hub
+from emotion.core.errors import (
     CancelledError,
     DownloadError,
     ModelMissingError,
 )
-from emotion.hubs import Limits
-from emotion.registry import EMBEDDED
-from emotion.weights import is_complete, status
+from emotion.core.registry import EMBEDDED
+from emotion.models import store as weights
+from emotion.models.download import fetch
+from emotion.models.hubs import Limits
+from emotion.models.store import is_complete, status
 from tests.hub_server import FILES, HubServer, refused, write_model
 
 NAME = "emotion2vec_plus_large"
@@ -143,7 +143,7 @@ def test_files_that_loading_does_not_need_may_be_absent(both: Hubs, config: Engi
 def test_the_log_tells_size_and_seconds(
     both: Hubs, config: EngineConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "emotion.download"):
+    with caplog.at_level(logging.INFO, "emotion.models.download"):
         fetch(NAME, config)
     first, last = caplog.messages
     assert first == f"{NAME}: downloading 1.0 MB from ModelScope"
@@ -211,8 +211,8 @@ def test_a_killed_process_leaves_no_half_model(
 ) -> None:
     both.ms.faults.stall["model.pt"] = SIZE // 2
     code = (
-        "import sys; from pathlib import Path; from emotion.config import EngineConfig;"
-        "from emotion.download import fetch;"
+        "import sys; from pathlib import Path; from emotion.core.config import EngineConfig;"
+        "from emotion.models.download import fetch;"
         f"fetch({NAME!r}, EngineConfig(models_dir=Path(sys.argv[1])))"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(models)], cwd=PROJECT_DIR) as process:

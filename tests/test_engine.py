@@ -13,13 +13,13 @@ import pytest
 import torch
 import yaml
 
-from emotion.checkpoint import load_checkpoint
-from emotion.config import PROJECT_DIR
-from emotion.device import cpu_has_bf16, place
-from emotion.engine import Engine
-from emotion.errors import CancelledError, CheckpointError, ModelError, ModelNotReadyError
-from emotion.labels import LABELS
-from emotion.layers import Block
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import CancelledError, CheckpointError, ModelError, ModelNotReadyError
+from emotion.core.labels import LABELS
+from emotion.inference.device import cpu_has_bf16, place
+from emotion.inference.engine import Engine
+from emotion.models.checkpoint import load_checkpoint
+from emotion.models.layers import Block
 from tests.conftest import tone
 
 
@@ -95,7 +95,7 @@ def test_weights_in_any_layout_load_from_a_folder_that_cannot_be_written(
     data["model"]["proj.weight"] = data["model"]["proj.weight"].t().contiguous().t()
     assert not data["model"]["proj.weight"].is_contiguous()
     torch.save(data, folder / "model.pt")
-    monkeypatch.setattr("emotion.checkpoint.write_converted", lambda *args: None)
+    monkeypatch.setattr("emotion.models.checkpoint.write_converted", lambda *args: None)
     found = Engine.load(folder, device="cpu", precision="fp32").infer(tone(1.0))
     np.testing.assert_allclose(found.logits, engine.infer(tone(1.0)).logits, atol=1e-5)
 
@@ -309,7 +309,7 @@ def test_other_frame_rates_are_refused(tiny_checkpoint: Path, tmp_path: Path) ->
 
 def test_loading_imports_no_compiler(tiny_checkpoint: Path) -> None:
     code = (
-        "import pathlib, sys; from emotion.engine import Engine\n"
+        "import pathlib, sys; from emotion.inference.engine import Engine\n"
         "Engine.load(pathlib.Path(sys.argv[1]), device='cpu')\n"
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )

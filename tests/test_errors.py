@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from emotion import errors
 from emotion.cli import EXIT_CODES, exit_code
-from emotion.errors import (
+from emotion.core import errors
+from emotion.core.errors import (
     AudioTooShortError,
     CheckpointError,
     DownloadError,

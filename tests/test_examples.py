@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotion.config import PROJECT_DIR
+from emotion.core.config import PROJECT_DIR
 from emotion.ui.examples import load_examples, own_example
 
 

@@ -18,12 +18,12 @@ import soundfile
 import torch
 import yaml
 
-from emotion.config import EngineConfig
-from emotion.engine import Engine
-from emotion.engine_base import FrameOutput
-from emotion.errors import CancelledError, CheckpointError, DeviceError
-from emotion.funasr_engine import FunasrEngine
-from emotion.lifecycle import load_engine
+from emotion.core.config import EngineConfig
+from emotion.core.errors import CancelledError, CheckpointError, DeviceError
+from emotion.inference.engine import Engine
+from emotion.inference.engine_base import FrameOutput
+from emotion.inference.funasr_engine import FunasrEngine
+from emotion.recognition.opening import load_engine
 from tests.conftest import MINI, tone
 from tools.make_checkpoint import write_checkpoint
 
@@ -158,7 +158,7 @@ def test_it_is_never_given_what_is_not_safe(
     def build(*args: object) -> None:
         raise AssertionError("FunASR was given an unsafe checkpoint")
 
-    monkeypatch.setattr("emotion.funasr_engine._build", build)
+    monkeypatch.setattr("emotion.inference.funasr_engine._build", build)
     config = EngineConfig(engine=engine, device="cpu")  # type: ignore[arg-type]
     marker = pre_ln / "marker"
     edit_config(pre_ln, feature_encoder_spec=f"[__import__('os').mkdir({str(marker)!r})]")

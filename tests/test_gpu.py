@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.config import Precision
-from emotion.engine import Engine
+from emotion.core.config import Precision
+from emotion.inference.engine import Engine
 from tests.conftest import MINI, tone
 
 pytestmark = [

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from emotion import gpu_check
-from emotion.config import PROJECT_DIR
-from emotion.errors import (
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import (
     CardUnsupportedError,
     DriverTooOldError,
     DriverUnsupportedError,
@@ -21,7 +20,8 @@ from emotion.errors import (
     GpuUnusedError,
     TorchWithoutCudaError,
 )
-from emotion.gpu_check import Card, Torch, cuda_available, diagnose, find_card, unused_gpu
+from emotion.inference import gpu_check
+from emotion.inference.gpu_check import Card, Torch, cuda_available, diagnose, find_card, unused_gpu
 from emotion.ui.texts import error_pairs
 
 CPU = Torch("2.13.0+cpu", None)
@@ -301,7 +301,7 @@ def test_a_card_that_the_user_hides(
 
 def test_as_a_program_it_warns_and_succeeds(machine: Path) -> None:
     code = "import torch; torch.version.cuda = None; import runpy; "
-    code += "runpy.run_module('emotion.gpu_check', run_name='__main__')"
+    code += "runpy.run_module('emotion.inference.gpu_check', run_name='__main__')"
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(

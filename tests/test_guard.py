@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotion.guard import Guard, is_denied
+from emotion.api.security import Guard, is_denied
 
 
 def call(path: str, *, kind: str = "http", body: tuple[bytes, ...] = (b"<head></head>",)) -> Any:

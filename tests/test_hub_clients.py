@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from emotion import hub_clients
-from emotion.config import PROJECT_DIR, EngineConfig, Hub
-from emotion.download import fetch
-from emotion.errors import CancelledError, DownloadError
-from emotion.hubs import HubFailedError, Limits
-from emotion.registry import MODELS
-from emotion.weights import status
+from emotion.core.config import PROJECT_DIR, EngineConfig, Hub
+from emotion.core.errors import CancelledError, DownloadError
+from emotion.core.registry import MODELS
+from emotion.models import hub_clients
+from emotion.models.download import fetch
+from emotion.models.hubs import HubFailedError, Limits
+from emotion.models.store import status
 from tests.hub_server import FILES, HubServer, refused
 
 NAME = "emotion2vec_plus_large"
@@ -267,8 +267,8 @@ def test_a_client_ends_with_its_parent(server: HubServer, fake: Fake, tmp_path: 
     fake.hangs(in_a_child=False)
     code = (
         f"import sys; sys.path[:] = {[str(fake.folder), str(PROJECT_DIR), *sys.path]!r}\n"
-        "from pathlib import Path; from emotion.config import EngineConfig\n"
-        "from emotion.download import fetch\n"
+        "from pathlib import Path; from emotion.core.config import EngineConfig\n"
+        "from emotion.models.download import fetch\n"
         f"fetch({NAME!r}, EngineConfig(models_dir=Path({str(tmp_path / 'm')!r}), hub='ms'))"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as parent:

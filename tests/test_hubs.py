@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from emotion import hubs
-from emotion.config import Hub
-from emotion.errors import CancelledError
-from emotion.hubs import HubFailedError, Limits, NotUnderstoodError, RemoteFile
-from emotion.registry import MODELS
+from emotion.core.config import Hub
+from emotion.core.errors import CancelledError
+from emotion.core.registry import MODELS
+from emotion.models import hubs
+from emotion.models.hubs import HubFailedError, Limits, NotUnderstoodError, RemoteFile
 from tests.hub_server import FILES, HubServer, refused
 
 LARGE = MODELS["emotion2vec_plus_large"]

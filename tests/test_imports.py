@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from emotion.imports import large_import
+from emotion.core.imports import large_import
 
 
 def test_the_garbage_collector_is_paused_and_comes_back() -> None:

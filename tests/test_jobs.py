@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emotion.errors import (
+from emotion.core.errors import (
     AudioEmptyError,
     BusyError,
     CancelledError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.labels import BY_ID, EMOTIONS, LABELS, parse_token
+from emotion.core.labels import BY_ID, EMOTIONS, LABELS, parse_token
 
 # The surfaces that the pictures are drawn on: --surface in emotion/ui/static/style.css.
 SURFACES = {"light": "#ffffff", "dark": "#14181d"}

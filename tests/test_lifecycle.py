@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from emotion import download, engine, gpu_check, lifecycle
-from emotion.config import Config, EngineConfig
-from emotion.errors import (
+from emotion.core.config import Config, EngineConfig
+from emotion.core.errors import (
     CheckpointError,
     DeviceError,
     DownloadError,
     ModelUnknownError,
     TorchWithoutCudaError,
 )
-from emotion.lifecycle import fetch_model, open_model
-from emotion.registry import DEFAULT, EMBEDDED
+from emotion.core.registry import DEFAULT, EMBEDDED
+from emotion.inference import engine, gpu_check
+from emotion.models import download
+from emotion.recognition import opening as lifecycle
+from emotion.recognition.opening import fetch_model, open_model
 from tests.fakes import FakeHub
 
 CONFIG = Config(engine=EngineConfig(device="cpu"))

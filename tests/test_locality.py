@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion.engine import FrameOutput
-from emotion.labels import LABELS
+from emotion.core.labels import LABELS
+from emotion.inference.engine import FrameOutput
 from tools.mini import locality
 from tools.mini.data import Clip
 

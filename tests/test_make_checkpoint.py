@@ -8,9 +8,9 @@ import pytest
 import torch
 import yaml
 
-from emotion.checkpoint import Checkpoint, load_checkpoint
-from emotion.config import PROJECT_DIR
-from emotion.labels import LABELS
+from emotion.core.config import PROJECT_DIR
+from emotion.core.labels import LABELS
+from emotion.models.checkpoint import Checkpoint, load_checkpoint
 from tools.make_checkpoint import SHAPES, TOKENS, model_config, tensor_sizes, write_checkpoint
 
 LARGE = PROJECT_DIR.parent / "shared" / "emotion2vec_plus_large"

@@ -13,8 +13,8 @@ import pytest
 
 from emotion.bench.agreement import agreement
 from emotion.bench.engines import open_backend
-from emotion.config import Precision
-from emotion.labels import LABELS
+from emotion.core.config import Precision
+from emotion.core.labels import LABELS
 from tools.mini.data import Clip, read_audio, read_manifest
 from tools.mini.evaluate import unweighted_recall
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.labels import LABELS
-from emotion.model import Emotion2vec
+from emotion.core.labels import LABELS
+from emotion.models.network import Emotion2vec
 from tests.mini_clips import RATE_HZ, make_clips, recordings_of, tone
 from tools.mini import evaluate
 from tools.mini.bands import BANDS, frame_count

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from emotion.device import cpu_has_bf16
-from emotion.layers import PositionalConv, gelu, rounded_up
-from emotion.model import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
+from emotion.inference.device import cpu_has_bf16
+from emotion.models.layers import PositionalConv, gelu, rounded_up
+from emotion.models.network import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
 from tests.conftest import tone
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
@@ -125,7 +125,7 @@ def test_convolution_in_pieces_equals_that_at_once(
         x = torch.randn(1, 57, layer.weight.shape[1])
         expected = layer(x)
         layer.requires_grad_(False).freeze()
-        monkeypatch.setattr("emotion.layers.CACHED_BYTES", frames * expected.shape[2] * 4)
+        monkeypatch.setattr("emotion.models.layers.CACHED_BYTES", frames * expected.shape[2] * 4)
         torch.testing.assert_close(layer(x), expected)
 
 
@@ -185,7 +185,7 @@ def test_few_numbers_of_rows_come_up() -> None:
 @torch.inference_mode()
 def test_rounding_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, clips = build(), [clip(0.3, 1), clip(2.5, 2), clip(1.1, 3)]
-    monkeypatch.setattr("emotion.model.PIECE_VALUES", 16 * 64 * 50)
+    monkeypatch.setattr("emotion.models.network.PIECE_VALUES", 16 * 64 * 50)
     model.freeze()
     expected = [model.forward_packed([sound])[0] for sound in clips]
     pieces: list[int] = []
@@ -209,9 +209,9 @@ def test_encoding_in_pieces_changes_nothing(
     sounds = [clip(seconds, i) for i, seconds in enumerate((0.5, 2.5, 0.03, 1.61))]
     expected = [model.encode(sound[None]) for sound in sounds]
     model.freeze()
-    monkeypatch.setattr("emotion.layers.CACHED_BYTES", 16 * 4 * 700)
+    monkeypatch.setattr("emotion.models.layers.CACHED_BYTES", 16 * 4 * 700)
     for frames in (30, 77, 1000):
-        monkeypatch.setattr("emotion.model.PIECE_VALUES", 16 * 64 * frames)
+        monkeypatch.setattr("emotion.models.network.PIECE_VALUES", 16 * 64 * frames)
         assert model.config.piece_frames == frames
         for first in range(len(sounds)):
             found = model.encode_packed(sounds[first:])

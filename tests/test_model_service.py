@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from emotion import download, gpu_check, lifecycle, model_service
-from emotion.config import Config, EngineConfig
-from emotion.engine import Engine
-from emotion.errors import (
+from emotion.core.config import Config, EngineConfig
+from emotion.core.errors import (
     CancelledError,
     CheckpointError,
     DeviceError,
@@ -20,10 +18,15 @@ from emotion.errors import (
     ModelError,
     TorchWithoutCudaError,
 )
-from emotion.lifecycle import Status, open_model
-from emotion.model_service import ModelService
-from emotion.recognizer import Hooks
-from emotion.registry import DEFAULT, EMBEDDED
+from emotion.core.registry import DEFAULT, EMBEDDED
+from emotion.inference import gpu_check
+from emotion.inference.engine import Engine
+from emotion.models import download
+from emotion.recognition import opening as lifecycle
+from emotion.recognition.opening import Status, open_model
+from emotion.recognition.recognizer import Hooks
+from emotion.services import model_service
+from emotion.services.model_service import ModelService
 from tests.fakes import FakeHub
 
 CONFIG = Config(engine=EngineConfig(device="cpu"))

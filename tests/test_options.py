@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from emotion.core.errors import ConfigError
 from emotion.core.options import RecognitionOptions
-from emotion.errors import ConfigError
 
 
 def test_defaults() -> None:

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from emotion.checkpoint import load_checkpoint
-from emotion.config import PROJECT_DIR
-from emotion.labels import parse_token
+from emotion.core.config import PROJECT_DIR
+from emotion.core.labels import parse_token
+from emotion.models.checkpoint import load_checkpoint
 from tools.make_checkpoint import SHAPES, write_checkpoint
 
 Array = npt.NDArray[np.float32]

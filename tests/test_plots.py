@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.labels import BY_ID, EMOTIONS, LABELS
-from emotion.plots import (
+from emotion.core.labels import BY_ID, EMOTIONS, LABELS
+from emotion.core.results import AudioInfo, FrameCurve, ModelInfo, Result, Segment, Timing
+from emotion.ui.charts import (
     DASHES,
     HEIGHT_PX,
     MAX_POINTS,
@@ -22,7 +23,6 @@ from emotion.plots import (
     spread,
     timeline,
 )
-from emotion.schema import AudioInfo, FrameCurve, ModelInfo, Result, Segment, Timing
 from emotion.ui.texts import pair
 
 STEP_S = 0.1

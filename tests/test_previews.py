@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from emotion.audio import decode
-from emotion.config import AudioConfig
+from emotion.core.config import AudioConfig
 from emotion.ui import previews
 from emotion.ui.previews import Previews
 

@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.audio import Recording
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig
-from emotion.engine import Engine
-from emotion.errors import CancelledError, ConfigError
-from emotion.labels import LABELS
-from emotion.recognizer import Hooks, Recognition, Recognizer, softmax, windows
-from emotion.schema import AudioInfo
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import CancelledError, ConfigError
+from emotion.core.labels import LABELS
+from emotion.core.results import AudioInfo
+from emotion.inference.engine import Engine
+from emotion.recognition.recognizer import Hooks, Recognition, Recognizer, softmax, windows
 from tests.conftest import tone
 from tests.fakes import FakeEngine
 

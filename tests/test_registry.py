@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from emotion import registry
-from emotion.config import PROJECT_DIR
-from emotion.registry import DEFAULT, EMBEDDED, MODELS, find
+from emotion.core import registry
+from emotion.core.config import PROJECT_DIR
+from emotion.core.registry import DEFAULT, EMBEDDED, MODELS, find
 
 
 def test_names_and_titles() -> None:
@@ -77,5 +77,5 @@ def test_find_nothing(name: str) -> None:
 
 def test_import_is_light() -> None:
     heavy = "{'torch', 'numpy', 'requests', 'modelscope', 'huggingface_hub'}"
-    code = f"import emotion.registry, sys; assert not {heavy} & sys.modules.keys()"
+    code = f"import emotion.core.registry, sys; assert not {heavy} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT_DIR)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.config import PROJECT_DIR
+from emotion.core.config import PROJECT_DIR
 
 # Says its version, makes a .venv whose Python is itself, and appends its arguments to $LOG.
 STUB = """#!/usr/bin/env bash
@@ -20,7 +20,7 @@ STUB = """#!/usr/bin/env bash
 case "$1 ${2:-}" in
   "-c "*) echo "${FAKE_VERSION:-3.11}"; exit 0 ;;
   "-m pip") [[ "$3" == --version ]] && exit 0 ;;
-  "-m emotion.gpu_check")
+  "-m emotion.inference.gpu_check")
     [[ -z "${GPU_WARNING:-}" ]] || echo "WARNING: $GPU_WARNING" >&2
     exit "${FAIL_CHECK:-0}"
     ;;

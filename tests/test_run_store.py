@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.errors import ModelError, OutputError, RunNotFoundError
+from emotion.core.errors import ModelError, OutputError, RunNotFoundError
 from emotion.storage import run_store
 from emotion.storage.run_index import INDEX_FILE, RunFilter
 from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, RunWriter, make_own

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from emotion.samples import SampleBuffer
+from emotion.audio.samples import SampleBuffer
 
 
 def ramp(size: int, start: int = 0) -> np.ndarray:

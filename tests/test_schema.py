@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from emotion.labels import LABELS
-from emotion.recognizer import Recognizer
-from emotion.schema import Result
+from emotion.core.labels import LABELS
+from emotion.core.results import Result
+from emotion.recognition.recognizer import Recognizer
 from tests.conftest import tone
 from tests.test_recognizer import recording
 

@@ -17,10 +17,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from emotion.audio import ffmpeg_path
-from emotion.config import PROJECT_DIR, Config, ServerConfig
-from emotion.errors import CheckpointError, TorchWithoutCudaError
-from emotion.lifecycle import Status
-from emotion.recognizer import Recognizer
+from emotion.core.config import PROJECT_DIR, Config, ServerConfig
+from emotion.core.errors import CheckpointError, TorchWithoutCudaError
+from emotion.recognition.opening import Status
+from emotion.recognition.recognizer import Recognizer
 from emotion.server import _bind, create_app, status_body
 from tests.fakes import FakeEngine, FakeService
 

@@ -13,7 +13,7 @@ import soundfile
 
 from emotion.audio import ffmpeg_path
 from emotion.cli import main
-from emotion.recognizer import Recognizer
+from emotion.recognition.recognizer import Recognizer
 
 FORMATS: dict[str, list[str]] = {
     "wav": [],

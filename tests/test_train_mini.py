@@ -14,10 +14,10 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from emotion.checkpoint import load_checkpoint
-from emotion.labels import LABELS, parse_token
-from emotion.layers import ConvLayer
-from emotion.model import Emotion2vec
+from emotion.core.labels import LABELS, parse_token
+from emotion.models.checkpoint import load_checkpoint
+from emotion.models.layers import ConvLayer
+from emotion.models.network import Emotion2vec
 from tests.mini_clips import RATE_HZ, make_clips, recordings_of, tone
 from tools.mini import evaluate
 from tools.mini.bands import BANDS, analyse, band_filters, frame_count, to_phases

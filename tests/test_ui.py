@@ -14,18 +14,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from emotion.config import PROJECT_DIR, AudioConfig, Config, ServerConfig
-from emotion.errors import DownloadError
-from emotion.lifecycle import Status
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
-from emotion.schema import Notice
+from emotion.ui.runs import Desk, Progress
+
+from emotion.core.config import PROJECT_DIR, AudioConfig, Config, ServerConfig
+from emotion.core.errors import DownloadError
+from emotion.core.results import Notice
+from emotion.recognition.opening import Status
 from emotion.ui import views
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.language import BOOT_SCRIPT
 from emotion.ui.previews import Previews
-from emotion.ui.runs import Desk, Progress
 from tests.conftest import run_folders
 from tests.fakes import FakeEngine, FakeService
 from tests.test_plots import result

@@ -9,11 +9,16 @@ from string import Formatter
 
 import pytest
 
-from emotion import errors
 from emotion.audio.checks import MESSAGES, notice
-from emotion.config import PROJECT_DIR
-from emotion.errors import AudioDecodeError, AudioTooShortError, EmotionError, ModelMissingError
-from emotion.schema import Notice
+from emotion.core import errors
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import (
+    AudioDecodeError,
+    AudioTooShortError,
+    EmotionError,
+    ModelMissingError,
+)
+from emotion.core.results import Notice
 from emotion.ui.language import LOCALES, language_of, message_id, translations
 from emotion.ui.texts import (
     ERRORS_ZH,

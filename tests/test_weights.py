@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from emotion import weights
-from emotion.config import EngineConfig
-from emotion.download import fetch
-from emotion.errors import CheckpointError, ModelUnknownError
-from emotion.registry import EMBEDDED
-from emotion.weights import is_complete, locate, missing_files, status
+from emotion.core.config import EngineConfig
+from emotion.core.errors import CheckpointError, ModelUnknownError
+from emotion.core.registry import EMBEDDED
+from emotion.models import store as weights
+from emotion.models.download import fetch
+from emotion.models.store import is_complete, locate, missing_files, status
 from tests.hub_server import FILES, write_model
 
 NAME = "emotion2vec_plus_large"

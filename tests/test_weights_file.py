@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emotion.errors import CheckpointError
-from emotion.weights_file import pick, read_weights
+from emotion.core.errors import CheckpointError
+from emotion.models.weights_file import pick, read_weights
 
 WANTED = {"a.weight": (2, 3), "a.bias": (2,)}
 
@@ -141,7 +141,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 import psutil
-from emotion.weights_file import pick, read_weights
+from emotion.models.weights_file import pick, read_weights
 process = psutil.Process()
 before = process.memory_info().rss
 found = pick(read_weights(Path(sys.argv[1])), {"a.weight": (2, 3), "a.bias": (2,)})

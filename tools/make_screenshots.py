@@ -26,9 +26,9 @@ import uvicorn
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT_DIR))
 
-from emotion.config import Config, EngineConfig, ServerConfig  # noqa: E402
-from emotion.model_service import ModelService  # noqa: E402
+from emotion.core.config import Config, EngineConfig, ServerConfig  # noqa: E402
 from emotion.server import create_app  # noqa: E402
+from emotion.services.model_service import ModelService  # noqa: E402
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.config import AudioConfig
-from emotion.schema import Notice
+from emotion.core.config import AudioConfig
+from emotion.core.results import Notice
 
 Samples = NDArray[np.float32]
 

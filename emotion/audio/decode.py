@@ -24,8 +24,8 @@ from emotion.audio.checks import Meter, Samples
 from emotion.audio.ffmpeg_log import Probe, Stream
 from emotion.audio.formats import DEMUXERS, Source, reason
 from emotion.audio.process import Piped, piped
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig
-from emotion.errors import (
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import (
     AudioChannelError,
     AudioDecodeError,
     AudioError,
@@ -36,7 +36,7 @@ from emotion.errors import (
     DecoderMissingError,
     DecoderTimeoutError,
 )
-from emotion.schema import readable
+from emotion.core.results import readable
 
 _INTERRUPTED = 255  # FFmpeg's exit code after a signal that it caught
 _INPUT = "file:input"

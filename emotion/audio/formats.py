@@ -19,8 +19,8 @@ from emotion.audio.headers import (
     wav_header,
 )
 from emotion.audio.stale_headers import StalePcm, stale_pcm
-from emotion.errors import AudioDecodeError, AudioEncryptedError, AudioNotFoundError
-from emotion.schema import readable
+from emotion.core.errors import AudioDecodeError, AudioEncryptedError, AudioNotFoundError
+from emotion.core.results import readable
 
 # FFmpeg's demuxers that hold their own audio. Left out on purpose: hls, dash, concat, image2,
 # sdp and others that open further files or addresses.

@@ -15,8 +15,8 @@ import soundfile
 from emotion.audio.checks import Samples, length_notice, level, notice
 from emotion.audio.decode import Track, Wanted, has_sound, read_track
 from emotion.audio.formats import Source, inspect
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig
-from emotion.errors import (
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import (
     AudioEmptyError,
     AudioEncryptedError,
     AudioNotFoundError,
@@ -28,7 +28,7 @@ from emotion.errors import (
     AudioTrackError,
     ConfigError,
 )
-from emotion.schema import AudioInfo, Notice, readable
+from emotion.core.results import AudioInfo, Notice, readable
 
 _MOST_TRACKS = 32  # that are looked at
 _LEAST_START_S = 0.1

@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.audio.process import piped
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig
-from emotion.errors import AudioDecodeError, AudioTooLongError, CancelledError, DecoderTimeoutError
-from emotion.schema import readable
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import (
+    AudioDecodeError,
+    AudioTooLongError,
+    CancelledError,
+    DecoderTimeoutError,
+)
+from emotion.core.results import readable
 
 MAGIC = b"#!SILK_V3"
 DAMAGED = "a damaged SILK voice message (WeChat, QQ)"

@@ -20,8 +20,8 @@ from emotion.audio import decode
 from emotion.bench.child import Spec
 from emotion.bench.engines import Samples, open_backend
 from emotion.bench.runner import OURS, Plan, run_process, specs
-from emotion.config import AudioConfig
-from emotion.errors import ConfigError
+from emotion.core.config import AudioConfig
+from emotion.core.errors import ConfigError
 
 SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".webm"})
 REFERENCE = f"{OURS} fp32"

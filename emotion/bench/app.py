@@ -19,8 +19,8 @@ import requests
 
 from emotion.audio import write_wav
 from emotion.bench.child import sound
-from emotion.config import PROJECT_DIR
-from emotion.errors import ModelError
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import ModelError
 
 _LIMIT_S = 120.0
 _POLL_S = 0.05  # each question takes time from the server that starts
@@ -106,7 +106,7 @@ def _ask(session: requests.Session, address: str, clip: Path) -> float:
 def _peak_bytes(model: Path, seconds: float) -> int:
     code = (
         "import sys; from emotion.cli import main; code = main(sys.argv[1:])\n"
-        "from emotion.device import peak_resident_bytes\n"
+        "from emotion.inference.device import peak_resident_bytes\n"
         "sys.stderr.write('\\n%d' % peak_resident_bytes())\n"
         "sys.exit(code)"
     )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from emotion.bench.engines import Backend, Samples, open_backend
-from emotion.config import SAMPLE_RATE_HZ, Precision
+from emotion.core.config import SAMPLE_RATE_HZ, Precision
 
 _GEMM = 2048
 _PRODUCTS = 4  # at a time, of which the first is not counted
@@ -78,7 +78,9 @@ def measure(spec: Spec) -> dict[str, Any]:
         began = time.perf_counter()
         backend.infer_many(clips)
         throughput = float(lengths.sum()) / (time.perf_counter() - began)
-    from emotion.device import peak_resident_bytes  # imports torch, which must not come first
+    from emotion.inference.device import (
+        peak_resident_bytes,  # imports torch, which must not come first
+    )
 
     peak_bytes, vram_bytes = peak_resident_bytes(), _vram_bytes()  # without the matrix products
     rate, count = machine_rate(backend, counted_clip(spec.clips_s), spec)
@@ -131,7 +133,7 @@ def gemm_rate(precision: str, device: str) -> float:
     """Operations a second of 2048 x 2048 x 2048 matrix products: what the machine can do now."""
     import torch
 
-    from emotion.device import DTYPES
+    from emotion.inference.device import DTYPES
 
     cuda = device != "cpu" and torch.cuda.is_available()
     place = torch.device("cuda" if cuda else "cpu")

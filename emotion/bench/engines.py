@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.config import SAMPLE_RATE_HZ, EngineConfig, Precision
-from emotion.errors import ConfigError
-from emotion.labels import LABELS, parse_token
+from emotion.core.config import SAMPLE_RATE_HZ, EngineConfig, Precision
+from emotion.core.errors import ConfigError
+from emotion.core.labels import LABELS, parse_token
 
 if TYPE_CHECKING:
-    from emotion.engine_base import FrameOutput
+    from emotion.inference.engine_base import FrameOutput
 
 Samples = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def _plain(device: str) -> str:
 
 class _Emotion:
     def __init__(self, model: Path, device: str, precision: Precision) -> None:
-        from emotion.lifecycle import load_engine  # other engines must not wait for it
+        from emotion.recognition.opening import load_engine  # other engines must not wait for it
 
         config = EngineConfig(engine="native", device=device, precision=precision)
         self._engine, _ = load_engine(model, config)
@@ -95,7 +95,7 @@ class _Emotion:
 
     @staticmethod
     def _answer(output: FrameOutput) -> Answer:
-        from emotion.recognizer import softmax
+        from emotion.recognition.recognizer import softmax
 
         scores = softmax(output.logits.mean(0, dtype=np.float64))
         embedding = output.features.mean(0, dtype=np.float64)

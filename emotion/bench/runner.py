@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from emotion.bench.child import Spec
-from emotion.config import PROJECT_DIR, Precision
-from emotion.errors import ConfigError, ModelError
+from emotion.core.config import PROJECT_DIR, Precision
+from emotion.core.errors import ConfigError, ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ def operations(config: Any, samples: int) -> float:
     """Operations (two a multiply-add) of one pass over a clip, matrix products only.
 
     Args:
-        config: A `emotion.model.ModelConfig`.
+        config: A `emotion.models.network.ModelConfig`.
         samples: Length of the clip at 16 kHz.
     """
     total: float = 0.0

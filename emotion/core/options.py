@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from emotion.errors import ConfigError
+from emotion.core.errors import ConfigError
 
 Granularity = Literal["utterance", "frame"]
 

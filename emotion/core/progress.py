@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from emotion.errors import CancelledError
+from emotion.core.errors import CancelledError
 
 Stage = Literal["decoding", "analysing", "saving"]
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.config import SAMPLE_RATE_HZ
-from emotion.labels import LABELS
-from emotion.schema import SECONDARY_THRESHOLD, FrameCurve, Segment
+from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.labels import LABELS
+from emotion.core.results import SECONDARY_THRESHOLD, FrameCurve, Segment
 
 STEP_S = 0.1
 STEP_SAMPLES = 1600
@@ -55,7 +55,7 @@ class Verdict:
     Attributes:
         emotion: The label with the highest score.
         confidence: That score.
-        scores: Score of each label, in the order of `emotion.labels.LABELS`, summing to 1.
+        scores: Score of each label, in the order of `emotion.core.labels.LABELS`, summing to 1.
         secondary: Other labels above 3 %, highest first.
     """
 
@@ -138,7 +138,7 @@ class Aggregator:
         return (self._feature_sum / self._frames).astype(np.float32)
 
     def curve(self) -> FrameCurve:
-        """Scores every 0.1 s; see `emotion.schema.FrameCurve`."""
+        """Scores every 0.1 s; see `emotion.core.results.FrameCurve`."""
         scores = softmax(np.concatenate(self._pooled))
         columns = {label: [_round(s) for s in scores[:, i]] for i, label in enumerate(LABELS)}
         return FrameCurve(step_s=STEP_S, weights=list(self._weights), scores=columns)

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import Recording, decode
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig, SegmentationConfig
+from emotion.audio.samples import Samples
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig, SegmentationConfig
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
+from emotion.core.results import ModelInfo, Notice, Result, Timing
 from emotion.recognition.aggregation import Aggregator, Span, windows
-from emotion.samples import Samples
-from emotion.schema import ModelInfo, Notice, Result, Timing
 
 if TYPE_CHECKING:
-    from emotion.engine_base import EngineBase
+    from emotion.inference.engine_base import EngineBase
 
 # Windows of one recording that wait or are worked on. Longer recordings than this many windows
 # come after those of interactive callers, so that an hour of audio keeps nobody waiting.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
-from emotion.errors import (
+from emotion.core.errors import (
     BusyError,
     CancelledError,
     ConfigError,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
+from emotion.core.results import Result
 from emotion.recognition.pipeline import Model, recognize
-from emotion.schema import Result
 from emotion.services.jobs import Job, JobLimits, JobManager
 from emotion.storage.run_sink import RunSink
 from emotion.storage.run_store import RunStore
@@ -56,9 +56,7 @@ RecognitionJob = Job[JobRequest, FinishedRun]
 class ModelSource(Protocol):
     """Where a job gets its model."""
 
-    def model(
-        self, callbacks: ProgressCallbacks, on_wait: Callable[[object], None]
-    ) -> Model:
+    def model(self, callbacks: ProgressCallbacks, on_wait: Callable[[object], None]) -> Model:
         """The model to answer with; tells ``on_wait`` the phase while it is being loaded."""
 
 

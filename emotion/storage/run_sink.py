@@ -16,8 +16,8 @@ from emotion.storage.run_store import (
 )
 
 if TYPE_CHECKING:
+    from emotion.core.results import Result
     from emotion.recognition.pipeline import SampleSource
-    from emotion.schema import Result
 
 
 class RunSink:

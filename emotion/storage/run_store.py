@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from emotion.errors import OutputError, RunNotFoundError
+from emotion.core.errors import OutputError, RunNotFoundError
 from emotion.storage.run_index import RunFilter, RunIndex, RunSummary
 
 AUDIO_FILE = "processed_audio.wav"

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from emotion.config import PROJECT_DIR, Config
-from emotion.model_service import ModelService
+from emotion.core.config import PROJECT_DIR, Config
+from emotion.services.model_service import ModelService
 from emotion.ui import views
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver

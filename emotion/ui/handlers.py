@@ -12,12 +12,12 @@ from typing import Any
 
 import gradio as gr
 
-from emotion import plots
-from emotion.config import check_granularity
-from emotion.errors import AudioNotFoundError, CancelledError, EmotionError
+from emotion.core.config import check_granularity
+from emotion.core.errors import AudioNotFoundError, CancelledError, EmotionError
+from emotion.core.results import readable
 from emotion.job import Finished
 from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
-from emotion.schema import readable
+from emotion.ui import charts as plots
 from emotion.ui import views
 from emotion.ui.examples import Example, own_example
 from emotion.ui.files import HandOver

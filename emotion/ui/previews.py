@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from emotion.audio import Samples, decode, ffmpeg_path
-from emotion.config import SAMPLE_RATE_HZ, AudioConfig
-from emotion.errors import EmotionError
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.errors import EmotionError
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from emotion import plots
-from emotion.config import SAMPLE_RATE_HZ
+from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.ui import charts as plots
 from emotion.ui import views
 from emotion.ui.examples import Example
 from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices

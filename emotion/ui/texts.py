@@ -1,15 +1,15 @@
 """Every text of the page, in Chinese and in English.
 
 A text is a pair (Chinese, English) that may hold named values. The errors' English comes from
-`emotion.errors`; here is their Chinese, with the same values.
+`emotion.core.errors`; here is their Chinese, with the same values.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-from emotion.errors import EmotionError
-from emotion.schema import Notice
+from emotion.core.errors import EmotionError
+from emotion.core.results import Notice
 
 Lang = Literal["zh", "en"]
 Pair = tuple[str, str]

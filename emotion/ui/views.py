@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import html
 
-from emotion.labels import BY_ID, Emotion
-from emotion.plots import Pair, both, percent
-from emotion.schema import Result
+from emotion.core.labels import BY_ID, Emotion
+from emotion.core.results import Result
+from emotion.ui.charts import Pair, both, percent
 from emotion.ui.runs import Progress
 from emotion.ui.texts import notice_pair, pair
 

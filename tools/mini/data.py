@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.labels import LABELS
+from emotion.core.labels import LABELS
 
 RATE_HZ = 16_000
 

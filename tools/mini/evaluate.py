@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotion.labels import LABELS
-from emotion.model import Emotion2vec
+from emotion.core.labels import LABELS
+from emotion.models.network import Emotion2vec
 from tools.mini.data import Clip
 
 BINS = 15

@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from emotion.model import Emotion2vec, ModelConfig
+from emotion.models.network import Emotion2vec, ModelConfig
 from tools.make_checkpoint import CONFIGURATION, TOKENS
 
 _AUDIO = "d2v_model.modality_encoders.AUDIO."

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from emotion.model import Emotion2vec
+from emotion.models.network import Emotion2vec
 from tools.mini.data import RATE_HZ, Clip, sampling_weights, speech_span
 from tools.mini.training import Recipe
 

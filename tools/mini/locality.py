@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.engine import Engine
-from emotion.labels import LABELS
+from emotion.core.labels import LABELS
+from emotion.inference.engine import Engine
 from tools.mini.data import RATE_HZ, Clip, loud_frames, read_audio, read_manifest
 
 Samples = NDArray[np.float32]

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.labels import LABELS
-from emotion.layers import EPS, Block, ConvLayer
-from emotion.model import Emotion2vec, ModelConfig
+from emotion.core.labels import LABELS
+from emotion.models.layers import EPS, Block, ConvLayer
+from emotion.models.network import Emotion2vec, ModelConfig
 from tools.mini.bands import BANDS, HOP, KERNEL, PHASES, band_filters, to_phases
 
 GAIN = 3.0  # of the first LayerNorm, so that GELU acts nearly as a rectifier

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emotion.model import Emotion2vec
+from emotion.models.network import Emotion2vec
 from tools.mini.bands import HOP, add_noise, change_microphone, frame_count
 from tools.mini.clip_targets import Described
 from tools.mini.data import Clip

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion.config import Config
-from emotion.errors import (
+from emotion.core.config import Config
+from emotion.core.errors import (
     CancelledError,
     DeviceError,
     EmotionError,
@@ -17,7 +17,9 @@ from emotion.errors import (
     ModelError,
     ModelNotReadyError,
 )
-from emotion.lifecycle import (
+from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
+from emotion.models.store import locate
+from emotion.recognition.opening import (
     Reporter,
     Status,
     StatusHook,
@@ -27,9 +29,7 @@ from emotion.lifecycle import (
     obtain_folder,
     warn_of_unused_gpu,
 )
-from emotion.recognizer import Hooks, Recognizer
-from emotion.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.weights import locate
+from emotion.recognition.recognizer import Hooks, Recognizer
 
 logger = logging.getLogger(__name__)
 

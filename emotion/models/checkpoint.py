@@ -2,7 +2,7 @@
 
 Nothing in the folder is executed. What the network needs must be there with the right shape; what
 else ``model.pt`` holds is ignored. The first load in a precision caches the tensors under this
-package's names, later loads map that file (see `emotion.converted`).
+package's names, later loads map that file (see `emotion.models.converted`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import torch
 import yaml
 from torch import Tensor
 
-from emotion.converted import open_converted, write_converted
-from emotion.device import DTYPES
-from emotion.errors import CheckpointError
-from emotion.labels import parse_token
-from emotion.model import Emotion2vec, ModelConfig
-from emotion.weights_file import check_finite, pick, read_weights
+from emotion.core.errors import CheckpointError
+from emotion.core.labels import parse_token
+from emotion.inference.device import DTYPES
+from emotion.models.converted import open_converted, write_converted
+from emotion.models.network import Emotion2vec, ModelConfig
+from emotion.models.weights_file import check_finite, pick, read_weights
 
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is an eighth of the time
 _ENCODER = r"^modality_encoders\.AUDIO\."

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emotion.checkpoint import Checkpoint, load_checkpoint, read_config, read_tokens
-from emotion.config import SAMPLE_RATE_HZ, Precision
-from emotion.device import Placement, place
-from emotion.engine_base import (
+from emotion.core.config import SAMPLE_RATE_HZ, Precision
+from emotion.core.errors import CheckpointError, ModelError
+from emotion.inference.device import Placement, place
+from emotion.inference.engine_base import (
     EngineBase,
     FrameOutput,
     PhaseHook,
@@ -23,7 +23,7 @@ from emotion.engine_base import (
     to_tensor,
     total_s,
 )
-from emotion.errors import CheckpointError, ModelError
+from emotion.models.checkpoint import Checkpoint, load_checkpoint, read_config, read_tokens
 
 logger = logging.getLogger(__name__)
 

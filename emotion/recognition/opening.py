@@ -1,6 +1,6 @@
 """From a model's name to a `Recognizer`: locate, download, load, fall back.
 
-`open_model` does it at once, for the CLI and for Python; `emotion.model_service` in steps, behind a
+`open_model` does it at once, for the CLI and for Python; `emotion.services.model_service` in steps, behind a
 running server.
 """
 
@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.config import Config, EngineConfig
-from emotion.errors import (
+from emotion.core.config import Config, EngineConfig
+from emotion.core.errors import (
     CheckpointError,
     DeviceError,
     EmotionError,
     EngineFallbackError,
     ModelError,
 )
-from emotion.imports import large_import
-from emotion.recognizer import Recognizer
-from emotion.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.weights import locate
+from emotion.core.imports import large_import
+from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
+from emotion.models.store import locate
+from emotion.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
-    from emotion.engine_base import EngineBase, PhaseHook
+    from emotion.inference.engine_base import EngineBase, PhaseHook
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status
     """The folder of a model, downloaded first where it is not on this machine.
 
     Args:
-        name: A name of `emotion.registry` or a folder.
+        name: A name of `emotion.core.registry` or a folder.
         config: Options.
         on_status: Told the progress of a download.
 
@@ -152,7 +152,7 @@ def obtain_folder(
     """The folder of a model, downloaded where it is not on this machine.
 
     Args:
-        name: A name of `emotion.registry` or a folder.
+        name: A name of `emotion.core.registry` or a folder.
         config: Options.
         reporter: Told the progress of a download.
         cancelled: True stops a download.
@@ -167,7 +167,7 @@ def obtain_folder(
         return folder
     if to_load:
         _check_device(config.engine)
-    from emotion.download import fetch  # imports requests, for which a start must not wait
+    from emotion.models.download import fetch  # imports requests, for which a start must not wait
 
     reporter.update(phase="downloading", model=_title(name), done_bytes=0, total_bytes=0)
     return fetch(name, config.engine, reporter.downloaded, cancelled)
@@ -177,7 +177,7 @@ def _check_device(config: EngineConfig) -> None:
     # Before a download. Only a device that is asked for can be missing.
     if config.device.startswith("cuda") or config.precision == "fp16":
         with large_import():
-            from emotion.device import place  # imports torch
+            from emotion.inference.device import place  # imports torch
 
         place(config.device, config.precision)
 
@@ -186,7 +186,7 @@ def warn_of_unused_gpu(recognizer: Recognizer, config: Config, reporter: Reporte
     """Tells once why a model runs on the CPU although the machine has an NVIDIA card."""
     if config.engine.device != "auto" or recognizer.model.device != "cpu" or reporter.status.gpu:
         return
-    from emotion.gpu_check import unused_gpu  # not needed where the GPU is used
+    from emotion.inference.gpu_check import unused_gpu  # not needed where the GPU is used
 
     why = unused_gpu()
     if why is not None:
@@ -215,12 +215,14 @@ def load_engine(
         The engine, and why it is FunASR although ``auto`` was asked for; None where it is not.
 
     Raises:
-        ModelError: See `emotion.engine.Engine.load`.
+        ModelError: See `emotion.inference.engine.Engine.load`.
     """
     if config.engine == "funasr":
         return _load_funasr(folder, config, on_phase), None
     with large_import():
-        from emotion.engine import Engine  # imports torch, for which a server must not wait
+        from emotion.inference.engine import (
+            Engine,  # imports torch, for which a server must not wait
+        )
 
     try:
         engine = Engine.load(
@@ -239,7 +241,7 @@ def load_engine(
 
 
 def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> EngineBase:
-    from emotion.funasr_engine import FunasrEngine
+    from emotion.inference.funasr_engine import FunasrEngine
 
     return FunasrEngine.load(
         folder, device=config.device, precision=config.precision, on_phase=on_phase
@@ -253,7 +255,7 @@ def load_model(
 
     Args:
         folder: The checkpoint.
-        name: A name of `emotion.registry`, or the folder's.
+        name: A name of `emotion.core.registry`, or the folder's.
         config: Options.
         reporter: Told each phase.
         fallback: Why this is not the default model; None where nothing is to be said.

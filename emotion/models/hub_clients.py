@@ -1,11 +1,11 @@
 """Downloads a model with a hub's official client, where the hub's answers are not understood here.
 
-`emotion.hubs` speaks the hubs' HTTP itself. When a hub changes that interface, its own package may
+`emotion.models.hubs` speaks the hubs' HTTP itself. When a hub changes that interface, its own package may
 know the new one. The packages cannot be cancelled and read their settings at import, so they run
 in a child process: it is killed with its process group on cancellation, on an error and when it
 writes nothing for a while, and it ends by itself when this process dies.
 
-The child gets the hub's address as `emotion.hubs.endpoint` reads it, no token (the models are
+The child gets the hub's address as `emotion.models.hubs.endpoint` reads it, no token (the models are
 public), and a folder of its own for what the client would keep in the home folder.
 """
 
@@ -22,16 +22,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from emotion.config import Hub
-from emotion.hubs import LOOPBACK, HubFailedError, Limits, endpoint
-from emotion.registry import KnownModel
-from emotion.weights import tree_size
+from emotion.core.config import Hub
+from emotion.core.registry import KnownModel
+from emotion.models.hubs import LOOPBACK, HubFailedError, Limits, endpoint
+from emotion.models.store import tree_size
 
 PACKAGES: dict[Hub, str] = {"ms": "modelscope", "hf": "huggingface_hub"}
 
 # The child finds the packages where this process does, however this process was started.
 _START = 'import sys; sys.path[:] = sys.argv.pop(1).split("\\n"); '
-_START += "from emotion.hub_clients import main; sys.exit(main(sys.argv[1:]))"
+_START += "from emotion.models.hub_clients import main; sys.exit(main(sys.argv[1:]))"
 _POLL_S = 0.1
 _DISK_FULL = 28  # the child's exit code
 _REASON_CHARS = 300

@@ -3,7 +3,7 @@
 The hubs' HTTP interfaces are used directly. The official packages ``modelscope`` and
 ``huggingface_hub`` notice an unreachable hub late (modelscope 1.40: 7 s for a refused connection,
 60 s for a silent hub), read their settings once, at import, and offer no way to cancel a transfer.
-They are the second choice (`emotion.hub_clients`), for a hub whose answers are not understood here.
+They are the second choice (`emotion.models.hub_clients`), for a hub whose answers are not understood here.
 
 ``MODELSCOPE_DOMAIN`` (or its newer name ``MODELSCOPE_ENDPOINT``) and ``HF_ENDPOINT`` are honoured
 and read at each call; a bare ``host:port`` means https, except on the loopback.
@@ -26,8 +26,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from emotion.config import Hub
-from emotion.registry import KnownModel
+from emotion.core.config import Hub
+from emotion.core.registry import KnownModel
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 A download goes to ``<models>/.partial-<name>/<hub>/`` and is renamed to ``<models>/<name>/`` when
 every file has the size and the SHA-256 that the hub announces: nobody sees half a model, whatever
 happens, and an interrupted download goes on where it stopped. How the hubs are asked is in
-`emotion.hubs`. Where a hub's answers are not understood, its official client downloads to
-``<models>/.partial-<name>/<hub>-client/`` (`emotion.hub_clients`), and what it brought is published
+`emotion.models.hubs`. Where a hub's answers are not understood, its official client downloads to
+``<models>/.partial-<name>/<hub>-client/`` (`emotion.models.hub_clients`), and what it brought is published
 in the same way.
 """
 
@@ -21,12 +21,12 @@ from pathlib import Path
 
 import filelock
 
-from emotion import hub_clients, hubs
-from emotion.config import EngineConfig, Hub
-from emotion.errors import CancelledError, DownloadError, ModelMissingError
-from emotion.hubs import HubFailedError, Limits, NotUnderstoodError
-from emotion.registry import KnownModel
-from emotion.weights import (
+from emotion.core.config import EngineConfig, Hub
+from emotion.core.errors import CancelledError, DownloadError, ModelMissingError
+from emotion.core.registry import KnownModel
+from emotion.models import hub_clients, hubs
+from emotion.models.hubs import HubFailedError, Limits, NotUnderstoodError
+from emotion.models.store import (
     REQUIRED,
     WEIGHTS,
     file_size,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from emotion.weights import find_weights
+from emotion.models.store import find_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, Literal, TypeVar
 
-from emotion.errors import BusyError, CancelledError, ModelNotReadyError
+from emotion.core.errors import BusyError, CancelledError, ModelNotReadyError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

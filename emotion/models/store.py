@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emotion.core.errors import CheckpointError, ModelUnknownError
 from emotion.core.paths import bundled_model
-from emotion.errors import CheckpointError, ModelUnknownError
-from emotion.registry import EMBEDDED, MODELS, KnownModel, find
+from emotion.core.registry import EMBEDDED, MODELS, KnownModel, find
 
 REQUIRED = ("config.yaml", "tokens.txt")
 WEIGHTS = ("model.pt", "model.safetensors")  # the first that is there is used

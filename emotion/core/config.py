@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from emotion.core import paths
-from emotion.errors import ConfigError
+from emotion.core.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
 PROJECT_DIR = paths.PROJECT_DIR
@@ -84,7 +84,7 @@ class EngineConfig:
     """Which model runs, and on what.
 
     Attributes:
-        model: ``auto``, a name of `emotion.registry`, or a folder in FunASR's layout.
+        model: ``auto``, a name of `emotion.core.registry`, or a folder in FunASR's layout.
         engine: ``native`` is this package's network, ``funasr`` the reference implementation;
             ``auto`` is native, and FunASR for checkpoints that only FunASR can load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotion.batching import MicroBatcher, Priority
-from emotion.config import SAMPLE_RATE_HZ
-from emotion.device import Placement, memory_text
-from emotion.errors import CancelledError, ModelError
-from emotion.labels import LABELS
-from emotion.model import ConvLayers, num_frames, receptive_field_samples
+from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.errors import CancelledError, ModelError
+from emotion.core.labels import LABELS
+from emotion.inference.device import Placement, memory_text
+from emotion.inference.scheduler import MicroBatcher, Priority
+from emotion.models.network import ConvLayers, num_frames, receptive_field_samples
 
 _AHEAD = 64  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
@@ -41,7 +41,7 @@ class FrameOutput:
 
     Attributes:
         features: float32, (T, D), one row every 20 ms.
-        logits: float32, (T, 9), in the order of `emotion.labels.LABELS`; minus infinity where
+        logits: float32, (T, 9), in the order of `emotion.core.labels.LABELS`; minus infinity where
             the checkpoint has no such label. Their mean over T is the utterance's logits.
         began_s: When the pass began that the stretch was in, by ``time.perf_counter``.
         ended_s: When that pass ended.

@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.labels import BY_ID, EMOTIONS, LABELS, Emotion
-from emotion.schema import FrameCurve, Result
+from emotion.core.labels import BY_ID, EMOTIONS, LABELS, Emotion
+from emotion.core.results import FrameCurve, Result
 
 Pair = tuple[str, str]
 Say = Callable[..., Pair]
@@ -117,7 +117,7 @@ class Curve:
     """Scores at points evenly spaced in time.
 
     Attributes:
-        scores: float64, (points, 9), in the order of `emotion.labels.LABELS`.
+        scores: float64, (points, 9), in the order of `emotion.core.labels.LABELS`.
         step_s: Time that a point stands for.
         end_s: Where the time axis ends.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import Recording, Samples, count_channels, decode
-from emotion.config import (
+from emotion.core.config import (
     SAMPLE_RATE_HZ,
     AudioConfig,
     Config,
@@ -24,9 +24,9 @@ from emotion.config import (
     check_granularity,
     given,
 )
-from emotion.errors import CancelledError
-from emotion.labels import LABELS
-from emotion.schema import (
+from emotion.core.errors import CancelledError
+from emotion.core.labels import LABELS
+from emotion.core.results import (
     SECONDARY_THRESHOLD,
     FrameCurve,
     ModelInfo,
@@ -37,7 +37,7 @@ from emotion.schema import (
 )
 
 if TYPE_CHECKING:
-    from emotion.engine_base import EngineBase
+    from emotion.inference.engine_base import EngineBase
 
 STEP_S = 0.1
 STEP_SAMPLES = 1600
@@ -131,7 +131,7 @@ class Recognizer:
 
         Args:
             model: ``auto`` (Emotion2Vec+ Large, else the embedded model, with a warning in the
-                log and in every result), a name of `emotion.registry`, or a folder.
+                log and in every result), a name of `emotion.core.registry`, or a folder.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             offline: Never use the network.
@@ -140,7 +140,7 @@ class Recognizer:
             ModelError: The model cannot be had or loaded.
             ConfigError: An option has a value it cannot have.
         """
-        from emotion.lifecycle import open_model  # which itself builds a Recognizer
+        from emotion.recognition.opening import open_model  # which itself builds a Recognizer
 
         config = Config.from_env()
         options = given(model=model, device=device, precision=precision, offline=offline)

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import torch
 
-from emotion.config import Precision
-from emotion.errors import DeviceError
-from emotion.gpu_check import cuda_available, unused_gpu
+from emotion.core.config import Precision
+from emotion.core.errors import DeviceError
+from emotion.inference.gpu_check import cuda_available, unused_gpu
 
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotion.errors import CheckpointError
-from emotion.weights import WEIGHTS, find_weights
+from emotion.core.errors import CheckpointError
+from emotion.models.store import WEIGHTS, find_weights
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.config import SAMPLE_RATE_HZ
+from emotion.core.config import SAMPLE_RATE_HZ
 
 Samples = NDArray[np.float32]
 

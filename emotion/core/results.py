@@ -145,7 +145,7 @@ class Result:
     Attributes:
         emotion: The label with the highest score.
         confidence: That score, 0 to 1.
-        scores: All nine scores in the order of `emotion.labels.LABELS`, summing to 1.
+        scores: All nine scores in the order of `emotion.core.labels.LABELS`, summing to 1.
         granularity: ``utterance`` or ``frame``.
         timestamp: Local time, ``YYYY-MM-DD HH:MM:SS``.
         secondary: Other emotions above 3 %, highest first.

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from emotion.checkpoint import parse_feature_spec, read_model_conf, read_tokens
-from emotion.config import SAMPLE_RATE_HZ, Precision
-from emotion.device import Placement, place
-from emotion.engine_base import (
+from emotion.core.config import SAMPLE_RATE_HZ, Precision
+from emotion.core.errors import CheckpointError, DeviceError, ModelError
+from emotion.inference.device import Placement, place
+from emotion.inference.engine_base import (
     EngineBase,
     FrameOutput,
     PhaseHook,
@@ -29,9 +29,9 @@ from emotion.engine_base import (
     to_tensor,
     total_s,
 )
-from emotion.errors import CheckpointError, DeviceError, ModelError
-from emotion.model import ConvLayers, hop_samples
-from emotion.weights_file import WeightsFile, check_finite, pick, read_weights
+from emotion.models.checkpoint import parse_feature_spec, read_model_conf, read_tokens
+from emotion.models.network import ConvLayers, hop_samples
+from emotion.models.weights_file import WeightsFile, check_finite, pick, read_weights
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion.config import PROJECT_DIR
-from emotion.errors import (
+from emotion.core.config import PROJECT_DIR
+from emotion.core.errors import (
     CardUnsupportedError,
     DriverTooOldError,
     DriverUnsupportedError,

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.layers import (
+from emotion.models.layers import (
     EPS,
     Block,
     ConvLayer,
