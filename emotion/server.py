@@ -11,35 +11,30 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
-from emotion.api.security import Guard
+from emotion.api.security import SecurityMiddleware
+from emotion.api.status import add_routes
 from emotion.core.config import Config
-from emotion.core.errors import AddressError, EmotionError, PortInUseError
+from emotion.core.errors import AddressError, PortInUseError
 from emotion.core.imports import large_import
-from emotion.core.registry import DEFAULT
-from emotion.core.results import readable
-from emotion.outputs import make_own
-from emotion.recognition.recognizer import Recognizer
 from emotion.services.model_service import ModelService
-from emotion.ui.examples import own_example
+from emotion.services.recognitions import RecognitionService
+from emotion.storage.run_store import RunStore, make_own
 from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
-from emotion.ui.texts import error_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +54,14 @@ class PageHost:
 
     Args:
         config: Options.
-        service: The model behind the page.
+        service: Runs the recognitions.
     """
 
-    def __init__(self, config: Config, service: ModelService) -> None:
+    def __init__(self, config: Config, service: RecognitionService) -> None:
         self._config = config
         self._service = service
         self._inner: ASGIApp | None = None
         self._failed = False
-        self._close: Callable[[], None] = lambda: None
         self._stop = asyncio.Event()
 
     @property
@@ -109,8 +103,7 @@ class PageHost:
             shutil.rmtree(uploads, ignore_errors=True)
 
     def stop(self) -> None:
-        """Cancels what visitors have under way, and lets `run` end."""
-        self._close()
+        """Lets `run` end."""
         self._stop.set()
 
     async def _build(self, uploads: Path) -> FastAPI:
@@ -126,7 +119,6 @@ class PageHost:
 
         refuse_addresses()
         page = build_page(self._service, self._config)
-        self._close = page.close
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
         gr.mount_gradio_app(
@@ -150,14 +142,15 @@ class PageHost:
         return inner
 
 
-def create_app(config: Config, service: ModelService | None = None) -> FastAPI:
+def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     """The whole web app.
 
     Args:
         config: Options.
-        service: The model; built from ``config`` by default.
+        models: The model; built from ``config`` by default.
     """
-    model = service or ModelService(config)
+    model = models or ModelService(config)
+    service = RecognitionService(model, RunStore(config.server.outputs_dir))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -166,81 +159,20 @@ def create_app(config: Config, service: ModelService | None = None) -> FastAPI:
         try:
             yield
         finally:
+            await asyncio.to_thread(service.close)
             host.stop()
             await task
             await asyncio.to_thread(model.stop)
 
     app = FastAPI(title="Emotion2Vec+", version=__version__, lifespan=lifespan, docs_url=None)
-    host = PageHost(config, model)
-    app.add_middleware(Guard, head=BOOT_SCRIPT)
-    _add_routes(app, model, host)
+    host = PageHost(config, service)
+    app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
+    add_routes(app, model, lambda: host.ready)
     app.mount("/", host)
-    app.state.service = model
+    app.state.models = model
+    app.state.service = service
     app.state.page = host
     return app
-
-
-def _add_routes(app: FastAPI, service: ModelService, host: PageHost) -> None:
-    @app.get("/healthz", include_in_schema=False)
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    def readyz() -> Response:
-        ready = service.current is not None and host.ready
-        return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
-
-    started = secrets.token_hex(4)  # a page that outlives a restart must not take the old for new
-
-    @app.get("/api/v1/status")
-    def status(request: Request) -> Response:
-        body = status_body(service)
-        etag = f'"{started}-{body["revision"]}-{body["memory"]}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
-        return JSONResponse(body, headers=headers)
-
-
-def status_body(service: ModelService) -> dict[str, Any]:
-    """What ``/api/v1/status`` tells: the phase of loading and the model that answers."""
-    now = service.snapshot
-    status, current = now.status, now.recognizer
-    return {
-        "phase": status.phase,
-        "model": current.model.title if current and status.phase == "ready" else status.model,
-        "fraction": round(status.fraction, 4),
-        "done_bytes": status.done_bytes,
-        "total_bytes": status.total_bytes,
-        "fallback": _in_both(status.fallback),
-        "engine": current.model.engine if current else None,
-        "engine_fallback": _in_both(status.engine_fallback),
-        "fetch_command": f"bash run.sh download {DEFAULT}",
-        "error": _in_both(status.error),
-        "gpu": _in_both(status.gpu),
-        "memory": current.engine.memory if current else None,
-        "device": current.model.device if current else None,
-        "precision": current.model.precision if current else None,
-        "load_s": status.load_s,
-        "example": _own_example_name(current),
-        "revision": status.revision,
-    }
-
-
-def _own_example_name(recognizer: Recognizer | None) -> str | None:
-    """Name of the clip that came with the checkpoint; the page offers it first."""
-    clip = own_example(recognizer.example) if recognizer else None
-    return readable(clip.name) if clip else None
-
-
-def _in_both(error: EmotionError | None) -> dict[str, str] | None:
-    """Code, and message with hint in both languages; without paths, because visitors read it."""
-    if error is None:
-        return None
-    error = error.without_paths()
-    (message_zh, _), (hint_zh, _) = error_pairs(error)
-    zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
-    return {"code": error.code, "en": str(error), "zh": zh}
 
 
 class _Server(uvicorn.Server):

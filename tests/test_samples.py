@@ -41,6 +41,17 @@ def test_the_gain_is_applied_to_what_is_read_only() -> None:
     np.testing.assert_array_equal(buffer.read(), ramp(5))
 
 
+def test_silence_in_front_and_an_offset() -> None:
+    buffer = SampleBuffer.of(ramp(5))
+    buffer.leading, buffer.offset, buffer.gain = 3, 1.0, 2.0
+    expected = [0, 0, 0, -2, 0, 2, 4, 6]
+    assert buffer.size == 8
+    np.testing.assert_array_equal(buffer.read(), expected)
+    for start in range(9):
+        for stop in range(start, 9):
+            np.testing.assert_array_equal(buffer.read(start, stop), expected[start:stop])
+
+
 def test_a_long_recording_is_not_held_in_memory() -> None:
     buffer = SampleBuffer(memory_bytes=1000)
     assert not buffer._file._rolled

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What the server answers besides the page."""

@@ -40,7 +40,7 @@ _DENIED = (
 _FILE = "/gradio_api/file="
 
 
-class Guard:
+class SecurityMiddleware:
     """Wraps an ASGI app.
 
     Args:
@@ -54,11 +54,14 @@ class Guard:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handles one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if is_denied(scope["path"]):
-            await _forbid(send)
+            await (_forbid(send) if scope["type"] == "http" else _close(send))
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
             return
         if scope["path"] != "/":
             await self._app(scope, receive, _with_headers(send))
@@ -106,6 +109,10 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return wrapped
+
+
+async def _close(send: Send) -> None:
+    await send({"type": "websocket.close", "code": 1008, "reason": "Not allowed"})
 
 
 async def _forbid(send: Send) -> None:

@@ -5,8 +5,16 @@ says of itself), `decode` (FFmpeg, plain WAV), `silk`, `ffmpeg_log`, and `checks
 warnings).
 """
 
-from emotion.audio.checks import Samples
 from emotion.audio.decode import ffmpeg_path
 from emotion.audio.recording import Recording, count_channels, decode, write_wav
+from emotion.audio.samples import SampleBuffer, Samples
 
-__all__ = ["Recording", "Samples", "count_channels", "decode", "ffmpeg_path", "write_wav"]
+__all__ = [
+    "Recording",
+    "SampleBuffer",
+    "Samples",
+    "count_channels",
+    "decode",
+    "ffmpeg_path",
+    "write_wav",
+]

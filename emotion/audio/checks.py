@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.audio.samples import SampleBuffer, Samples
 from emotion.core.config import AudioConfig
 from emotion.core.results import Notice
-
-Samples = NDArray[np.float32]
 
 BLOCK_SAMPLES = 800  # 50 ms: the resolution of a channel's loudness over time
 _CANCELS = 0.1  # power of the mix, relative to that of channels that know nothing of each other
@@ -196,15 +195,15 @@ class Levelled:
     notices: tuple[Notice, ...]
 
 
-def level(samples: Samples, meter: Meter, config: AudioConfig) -> Levelled:
-    """Brings samples into the range that the network and a WAV file take, in place.
+def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
+    """Brings samples into the range that the network and a WAV file take, when they are read.
 
     Integers in floating point are scaled, peaks over full scale too. The network normalises each
     clip to variance 1, but adds 1e-5 to the variance: far below the usual level that changes the
     result, so quiet recordings are amplified.
 
     Args:
-        samples: float32, (samples,), changed in place.
+        samples: Their ``offset`` and ``gain`` are set.
         meter: Has measured them.
         config: Limits.
     """
@@ -216,15 +215,13 @@ def level(samples: Samples, meter: Meter, config: AudioConfig) -> Levelled:
         divisor = next(fits, peak)
         notices.append(notice("scaled_audio", peak=peak, divisor=divisor))
     divisor *= max(1.0, peak / divisor)
-    if divisor > 1:
-        samples /= divisor
-        peak, reach, rms = peak / divisor, reach / divisor, rms / divisor
+    peak, reach, rms = peak / divisor, reach / divisor, rms / divisor
+    samples.gain = 1 / divisor
     level_dbfs = 20 * float(np.log10(max(rms, 1e-10)))
     gain = min(10 ** ((_USUAL_LEVEL_DBFS - level_dbfs) / 20), _HEADROOM / max(reach, 1e-10))
     quiet = config.silence_peak <= peak and level_dbfs < config.quiet_dbfs and rms > 0
     if quiet and gain > _LEAST_GAIN:
-        samples -= np.float32(meter.mean / divisor)
-        samples *= np.float32(gain)
+        samples.offset, samples.gain = meter.mean, gain / divisor
         gain_db = 20 * float(np.log10(gain))
         values = {"level_dbfs": round(level_dbfs, 1), "gain_db": round(gain_db, 1)}
         notices.append(notice("quiet_audio", **values))

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import ffmpeg_log, silk
-from emotion.audio.checks import Meter, Samples
+from emotion.audio.checks import Meter
 from emotion.audio.ffmpeg_log import Probe, Stream
 from emotion.audio.formats import DEMUXERS, Source, reason
 from emotion.audio.process import Piped, piped
+from emotion.audio.samples import SampleBuffer, Samples
 from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.errors import (
     AudioChannelError,
@@ -66,14 +67,14 @@ class Track:
     """A decoded track.
 
     Attributes:
-        samples: float32, (samples,), 16 kHz, one channel; writable.
+        samples: One channel.
         meter: Its measure.
         channels: Channels in the file.
         probe: What is known of the file.
         error: Why there are no samples; None where there are.
     """
 
-    samples: Samples
+    samples: SampleBuffer
     meter: Meter
     channels: int
     probe: Probe
@@ -161,7 +162,7 @@ class _Mixer:
             raise AudioChannelError(file=source.name, channel=channel, channels=channels)
         self._source, self._config, self._wanted = source, config, wanted
         self._most = int(config.max_duration_s * SAMPLE_RATE_HZ)
-        self._raw = bytearray()
+        self._samples = SampleBuffer()
         self.channels = channels
         self.meter = Meter(channels)
 
@@ -173,15 +174,14 @@ class _Mixer:
         with np.errstate(over="ignore", invalid="ignore"):  # the meter counts what is not finite
             mix = chunk.mean(1, dtype=np.float32) if channel is None else chunk[:, channel - 1]
         self.meter.add(chunk, mix)
-        self._raw += mix.tobytes()
+        self._samples.append(mix)
         if self.meter.frames > self._most:
             maximum_s = self._config.max_duration_s
             raise AudioTooLongError(file=self._source.name, maximum_s=maximum_s)
 
     def track(self, probe: Probe, error: AudioError | None = None) -> Track:
-        """What was collected, without a copy."""
-        samples = np.frombuffer(self._raw, np.float32)
-        return Track(samples, self.meter, self.channels, probe, error)
+        """What was collected."""
+        return Track(self._samples, self.meter, self.channels, probe, error)
 
 
 def is_plain_wav(source: Source, config: AudioConfig) -> bool:
@@ -257,7 +257,7 @@ def _read_ffmpeg(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     received = mixer.meter.frames if mixer else 0
     error = _failure(source, config, run, probe, log, received)
     if mixer is None:
-        return Track(np.zeros(0, np.float32), Meter(1), 0, probe, error)
+        return Track(SampleBuffer(), Meter(1), 0, probe, error)
     return mixer.track(probe, error)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from emotion.audio.checks import Samples, length_notice, level, notice
+from emotion.audio.checks import length_notice, level, notice
 from emotion.audio.decode import Track, Wanted, has_sound, read_track
 from emotion.audio.formats import Source, inspect
+from emotion.audio.samples import SampleBuffer, Samples
 from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.errors import (
     AudioEmptyError,
@@ -41,13 +42,13 @@ class Recording:
     """A decoded recording.
 
     Attributes:
-        samples: float32, (samples,), 16 kHz, mono, full scale 1.
+        buffer: What the network hears: 16 kHz, mono, full scale 1.
         info: The recording as it was given.
         notices: What a reader of its result must know.
         decode_s: Seconds that decoding took.
     """
 
-    samples: Samples
+    buffer: SampleBuffer
     info: AudioInfo
     notices: tuple[Notice, ...]
     decode_s: float
@@ -55,7 +56,12 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """Length of the samples."""
-        return self.samples.size / SAMPLE_RATE_HZ
+        return self.buffer.duration_s
+
+    @property
+    def samples(self) -> Samples:
+        """All samples at once, float32, (samples,)."""
+        return self.buffer.read()
 
 
 def decode(
@@ -98,7 +104,7 @@ def decode(
         notices.append(notice("channels_differ", channels=found.channels))
     notices += choice.notices
     samples = _with_start(found, source, config)
-    notices += _length(found, samples.size / SAMPLE_RATE_HZ, source, wanted.track, config)
+    notices += _length(found, samples.duration_s, source, wanted.track, config)
     notices += _check_samples(samples, found, source.name, config, minimum_samples)
     info = _describe(found, wanted, source, samples.size, size_bytes)
     return Recording(samples, info, tuple(notices), time.perf_counter() - started)
@@ -199,7 +205,7 @@ def _decoded(track: Track) -> Track:
     return track
 
 
-def _with_start(found: Track, source: Source, config: AudioConfig) -> Samples:
+def _with_start(found: Track, source: Source, config: AudioConfig) -> SampleBuffer:
     """The samples with the silence before the first one, so that times are times in the file.
 
     FFmpeg counts from the file's first sample. Players do not, where a format's time begins at 0;
@@ -214,7 +220,8 @@ def _with_start(found: Track, source: Source, config: AudioConfig) -> Samples:
     silence = round(probe.start_s * SAMPLE_RATE_HZ)
     if silence + found.samples.size > config.max_duration_s * SAMPLE_RATE_HZ:
         raise AudioTooLongError(file=source.name, maximum_s=config.max_duration_s)
-    return np.concatenate([np.zeros(silence, np.float32), found.samples])
+    found.samples.leading = silence
+    return found.samples
 
 
 def _length(
@@ -241,11 +248,11 @@ def _length(
 
 
 def _check_samples(
-    samples: Samples, found: Track, name: str, config: AudioConfig, minimum: int
+    samples: SampleBuffer, found: Track, name: str, config: AudioConfig, minimum: int
 ) -> tuple[Notice, ...]:
-    """Refuses samples that give no result; levels the others in place."""
+    """Refuses samples that give no result; levels the others."""
     if samples.size < minimum:
-        duration_s, minimum_s = samples.size / SAMPLE_RATE_HZ, minimum / SAMPLE_RATE_HZ
+        duration_s, minimum_s = samples.duration_s, minimum / SAMPLE_RATE_HZ
         raise AudioTooShortError(file=name, duration_s=duration_s, minimum_s=minimum_s)
     meter = found.meter
     if meter.bad:
@@ -276,17 +283,22 @@ def _describe(
     )
 
 
-def write_wav(path: Path, samples: Samples) -> None:
+def write_wav(path: Path, samples: Samples | Iterable[Samples]) -> None:
     """Writes 16 kHz mono PCM16; samples past full scale are clipped.
 
     Args:
         path: The file to write.
-        samples: float32, (samples,), 16 kHz.
+        samples: float32, (samples,), 16 kHz; or blocks of them.
 
     Raises:
         OSError: It cannot be written.
     """
+    blocks = [samples] if isinstance(samples, np.ndarray) else samples
     try:
-        soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
+        with soundfile.SoundFile(
+            path, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16", format="WAV"
+        ) as file:
+            for block in blocks:
+                file.write(block)
     except soundfile.SoundFileError as e:
         raise OSError(str(e)) from e

@@ -15,7 +15,7 @@ from emotion.core.config import SAMPLE_RATE_HZ
 Samples = NDArray[np.float32]
 
 MEMORY_BYTES = 32 * 2**20  # 8 min 44 s at 16 kHz
-_BLOCK_SAMPLES = 1 << 20
+BLOCK_SAMPLES = 1 << 20
 _ITEM_BYTES = 4
 
 
@@ -23,17 +23,19 @@ class SampleBuffer:
     """Mono samples at 16 kHz that are appended once and read many times, from any thread.
 
     Args:
-        memory_bytes: More than this goes to a temporary file, which the system removes with the
-            buffer.
+        memory_bytes: More than this goes to a temporary file, which goes away with the buffer.
 
     Attributes:
-        size: Samples so far.
-        gain: Every sample is multiplied by it when it is read.
+        leading: Samples of silence in front of those that were appended.
+        offset: Subtracted from every sample when it is read.
+        gain: Every sample is then multiplied by it.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
-        self.size = 0
+        self.leading = 0
+        self.offset = 0.0
         self.gain = 1.0
+        self._appended = 0
         self._lock = threading.Lock()
         self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115
         self._finalizer = weakref.finalize(self, self._file.close)
@@ -44,6 +46,11 @@ class SampleBuffer:
         buffer = cls()
         buffer.append(samples)
         return buffer
+
+    @property
+    def size(self) -> int:
+        """Samples in all."""
+        return self.leading + self._appended
 
     @property
     def duration_s(self) -> float:
@@ -62,17 +69,20 @@ class SampleBuffer:
         with self._lock:
             self._file.seek(0, 2)
             self._file.write(np.ascontiguousarray(samples, "<f4").data)
-            self.size += samples.size
+            self._appended += samples.size
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
         """A copy of the samples from ``start`` up to ``stop``: float32, (samples,)."""
         stop = self.size if stop is None else min(stop, self.size)
+        silence = max(0, min(stop, self.leading) - start)
+        first, last = max(0, start - self.leading), max(0, stop - self.leading)
         with self._lock:
-            self._file.seek(start * _ITEM_BYTES)
-            data = self._file.read(max(0, stop - start) * _ITEM_BYTES)
-        return np.frombuffer(data, "<f4") * np.float32(self.gain)
+            self._file.seek(first * _ITEM_BYTES)
+            data = self._file.read(max(0, last - first) * _ITEM_BYTES)
+        found = (np.frombuffer(data, "<f4") - np.float32(self.offset)) * np.float32(self.gain)
+        return np.concatenate([np.zeros(silence, np.float32), found]) if silence else found
 
-    def blocks(self, samples: int = _BLOCK_SAMPLES) -> Iterator[Samples]:
+    def blocks(self, samples: int = BLOCK_SAMPLES) -> Iterator[Samples]:
         """All samples in order, so many at a time."""
         for start in range(0, self.size, samples):
             yield self.read(start, start + samples)

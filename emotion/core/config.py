@@ -14,7 +14,6 @@ from emotion.core.errors import ConfigError
 SAMPLE_RATE_HZ = 16_000
 PROJECT_DIR = paths.PROJECT_DIR
 
-Granularity = Literal["utterance", "frame"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]
 EngineName = Literal["auto", "native", "funasr"]
@@ -23,18 +22,6 @@ EngineName = Literal["auto", "native", "funasr"]
 def _check(ok: bool, option: str, value: object, expected: str) -> None:
     if not ok:
         raise ConfigError(option=option, value=value, expected=expected)
-
-
-def check_granularity(value: str) -> Granularity:
-    """Returns ``value`` if it is a granularity.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    for known in get_args(Granularity):
-        if value == known:
-            return known  # type: ignore[no-any-return]
-    raise ConfigError(option="granularity", value=value, expected="'utterance' or 'frame'")
 
 
 @dataclass(frozen=True)

@@ -129,13 +129,15 @@ class Timing:
 
     Attributes:
         decode_s: Reading and resampling.
-        inference_s: The network.
-        total_s: Both, with everything between.
+        inference_s: The network's own time.
+        total_s: From the request to the result.
+        queue_s: Waiting: for a worker, for the model, for the network to be free.
     """
 
     decode_s: float
     inference_s: float
     total_s: float
+    queue_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class Result:
         frames: Scores over time, with frame granularity.
         segments: Windows, where the recording needed more than one.
         schema_version: Version of this layout.
+        timestamp_utc: The same time in UTC, ``YYYY-MM-DDTHH:MM:SSZ``; empty in old results.
     """
 
     emotion: str
@@ -171,6 +174,7 @@ class Result:
     frames: FrameCurve | None = None
     segments: tuple[Segment, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    timestamp_utc: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Samples to frame features and frame logits, batched across callers."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Checkpoints: where they come from, the network, and loading it safely."""

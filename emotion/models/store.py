@@ -11,6 +11,7 @@ from emotion.core.errors import CheckpointError, ModelUnknownError
 from emotion.core.paths import bundled_model
 from emotion.core.registry import EMBEDDED, MODELS, KnownModel, find
 
+AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a"})
 REQUIRED = ("config.yaml", "tokens.txt")
 WEIGHTS = ("model.pt", "model.safetensors")  # the first that is there is used
 

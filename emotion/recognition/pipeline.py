@@ -7,6 +7,7 @@ a recording.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.audio import Recording, decode
-from emotion.audio.samples import Samples
+from emotion.audio import Recording, Samples, decode
 from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig, SegmentationConfig
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
@@ -39,8 +39,8 @@ Features = NDArray[np.float32]
 class Sink(Protocol):
     """Receives the parts of a recognition as they come, in this order."""
 
-    def audio(self, samples: SampleSource) -> None:
-        """What the network hears: 16 kHz mono."""
+    def audio(self, blocks: Iterator[Samples]) -> None:
+        """What the network hears, block by block: float32, (samples,), 16 kHz mono."""
 
     def frames(self, total: int, features: Features) -> None:
         """The next window's features, float32, (T, D), of ``total`` frames in all."""
@@ -49,28 +49,18 @@ class Sink(Protocol):
         """The result, and the mean of the features, float32, (D,), where it was asked for."""
 
 
-class SampleSource(Protocol):
-    """Samples that are read block by block."""
-
-    size: int
-
-    def blocks(self) -> Iterator[Samples]:
-        """All samples in order: float32, (samples,)."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A loaded engine and what users are told of it.
+class Model(Protocol):
+    """A loaded engine and what belongs to it; `emotion.recognition.recognizer.Recognizer` is one.
 
     Attributes:
         engine: The network on its device.
-        info: Name, device and precision.
+        model: What results say of the model.
         audio: What is accepted as a recording.
         segmentation: How a long recording is split.
     """
 
     engine: EngineBase
-    info: ModelInfo
+    model: ModelInfo
     audio: AudioConfig
     segmentation: SegmentationConfig
 
@@ -101,9 +91,9 @@ def recognize(
     started = time.perf_counter()
     callbacks.stage("decoding")
     recording = _decode(model, path, options, callbacks)
-    with recording.samples:
+    with contextlib.closing(recording.buffer):
         for sink in sinks:
-            sink.audio(recording.samples)
+            sink.audio(recording.buffer.blocks())
         if sinks:
             callbacks.log("[INFO] Preprocessing done → processed_audio.wav saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
@@ -126,6 +116,8 @@ def _decode(
     recording = decode(
         path,
         model.audio,
+        track=options.track,
+        channel=options.channel,
         minimum_samples=model.engine.minimum_samples,
         cancelled=callbacks.cancelled,
     )
@@ -152,7 +144,7 @@ def _analyse(
     callbacks: ProgressCallbacks,
 ) -> _Analysis:
     started = time.perf_counter()
-    samples = recording.samples
+    samples = recording.buffer
     spans = windows(samples.size, model.segmentation.max_window_s)
     notices = _window_notice(recording, spans)
     for notice in notices:
@@ -199,7 +191,7 @@ def _result(
         timestamp=now.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         secondary=verdict.secondary,
         audio=recording.info,
-        model=model.info,
+        model=model.model,
         timing=Timing(
             decode_s=round(recording.decode_s, 4),
             inference_s=round(analysis.inference_s, 4),
@@ -221,7 +213,7 @@ def _window_notice(recording: Recording, spans: Sequence[Span]) -> tuple[Notice,
         f"The recording of {recording.duration_s:.1f} s was analysed whole, in {len(spans)} "
         f"windows of at most {longest_s:.1f} s, and combined by the mean of their logits."
     )
-    params = {
+    params: dict[str, float | str] = {
         "duration_s": round(recording.duration_s, 2),
         "windows": len(spans),
         "window_s": round(longest_s, 2),

@@ -1,47 +1,24 @@
-"""One recording to one `Result`: decode, cut, infer, assemble."""
+"""A loaded model, and the Python interface to it."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.audio import Recording, Samples, count_channels, decode
-from emotion.core.config import (
-    SAMPLE_RATE_HZ,
-    AudioConfig,
-    Config,
-    Precision,
-    SegmentationConfig,
-    check_granularity,
-    given,
-)
-from emotion.core.errors import CancelledError
-from emotion.core.labels import LABELS
-from emotion.core.results import (
-    SECONDARY_THRESHOLD,
-    FrameCurve,
-    ModelInfo,
-    Notice,
-    Result,
-    Segment,
-    Timing,
-)
+from emotion.audio import Samples
+from emotion.core.config import AudioConfig, Config, Precision, SegmentationConfig, given
+from emotion.core.options import Granularity, RecognitionOptions
+from emotion.core.progress import ProgressCallbacks
+from emotion.core.results import ModelInfo, Result
+from emotion.recognition import pipeline
 
 if TYPE_CHECKING:
     from emotion.inference.engine_base import EngineBase
-
-STEP_S = 0.1
-STEP_SAMPLES = 1600
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -61,35 +38,20 @@ class Recognition:
     frame_embeddings: NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """How a caller follows and stops a recognition.
-
-    Attributes:
-        progress: Told (windows done, windows in all).
-        cancelled: Asked often; True stops the work with `CancelledError`.
-    """
-
-    progress: Callable[[int, int], None] = lambda done, total: None
-    cancelled: Callable[[], bool] = lambda: False
-
-    def check(self) -> None:
-        """Raises `CancelledError` if the caller withdrew."""
-        if self.cancelled():
-            raise CancelledError()
-
-
 class Recognizer:
-    """A loaded model that recognises recordings; safe to call from several threads.
+    """A model that is ready; safe to use from several threads.
 
     Args:
-        engine: The network.
-        name: The model's name in results.
-        title: Its name for people.
+        engine: The network on its device.
+        name: Name of the model in `emotion.core.registry`, or of its folder.
+        title: Name for people.
         audio: What is accepted as a recording.
-        segmentation: How a long recording is cut.
-        fallback_reason: Why this is not the model of the default.
-        example: Folder of clips that came with the checkpoint; need not exist.
+        segmentation: How a long recording is split.
+        fallback_reason: Why this is not the model or the engine of the default.
+        example: The checkpoint's own folder of example clips, or a clip.
+
+    Attributes:
+        model: What results say of the model.
     """
 
     def __init__(
@@ -154,21 +116,21 @@ class Recognizer:
         self,
         path: str | Path,
         *,
-        granularity: str = "utterance",
+        granularity: Granularity = "utterance",
         embedding: bool = False,
         track: int | None = None,
         channel: int | None = None,
-        hooks: Hooks | None = None,
+        callbacks: ProgressCallbacks = ProgressCallbacks(),  # noqa: B008  # frozen
     ) -> Recognition:
         """Recognises one file.
 
         Args:
-            path: Any file that FFmpeg reads.
+            path: Any file that `emotion.audio` reads.
             granularity: ``utterance``, or ``frame`` for scores every 0.1 s too.
             embedding: Whether to return the embedding.
             track: Audio track, from 1; the first one with sound by default.
             channel: Channel, from 1; the mean of all by default.
-            hooks: Progress and cancellation.
+            callbacks: Progress, log and cancellation.
 
         Raises:
             AudioError: The recording cannot be used.
@@ -176,168 +138,26 @@ class Recognizer:
             ConfigError: No such granularity, or a track or channel below 1.
             CancelledError: The caller withdrew.
         """
-        check_granularity(granularity)
-        hooks = hooks or Hooks()
-        recording = self.decode(path, track=track, channel=channel, hooks=hooks)
-        return self.analyse(recording, granularity=granularity, embedding=embedding, hooks=hooks)
-
-    def decode(
-        self,
-        path: str | Path,
-        *,
-        track: int | None = None,
-        channel: int | None = None,
-        hooks: Hooks | None = None,
-    ) -> Recording:
-        """The first half of `recognize`: the file as 16 kHz mono samples."""
-        hooks = hooks or Hooks()
-        return decode(
-            Path(path),
-            self.audio,
-            track=track,
-            channel=channel,
-            minimum_samples=self.engine.minimum_samples,
-            cancelled=hooks.cancelled,
-        )
-
-    def count_channels(
-        self, path: str | Path, *, track: int | None = None, hooks: Hooks | None = None
-    ) -> int:
-        """Channels of the track that `recognize` would use; arguments and errors as there."""
-        hooks = hooks or Hooks()
-        source = Path(path)
-        return count_channels(source, self.audio, track=track, cancelled=hooks.cancelled)
-
-    def analyse(
-        self,
-        recording: Recording,
-        *,
-        granularity: str = "utterance",
-        embedding: bool = False,
-        hooks: Hooks | None = None,
-    ) -> Recognition:
-        """The second half of `recognize`: samples to scores; arguments and errors as there."""
-        check_granularity(granularity)
-        hooks = hooks or Hooks()
-        model = self.model
-        started = time.perf_counter()
-        spans = windows(recording.samples.size, self.segmentation.max_window_s)
-        keep_frames = embedding and granularity == "frame"
-        logits, features = [], []
-        feature_sum = np.zeros(1)  # (D,) after the first window
-        for done, (start, stop) in enumerate(spans):
-            hooks.check()
-            hooks.progress(done, len(spans))
-            output = self.engine.infer(recording.samples[start:stop], hooks.cancelled)
-            logits.append(output.logits)
-            feature_sum = feature_sum + output.features.sum(0, dtype=np.float64)
-            if keep_frames:
-                features.append(output.features)
-        hooks.progress(len(spans), len(spans))
-        inference_s = time.perf_counter() - started
-        scores = softmax(np.concatenate(logits).mean(0, dtype=np.float64))
-        emotion, confidence, table = _verdict(scores)
-        result = Result(
-            emotion=emotion,
-            confidence=confidence,
-            scores=table,
-            granularity=granularity,
-            timestamp=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
-            secondary=_secondary(scores),
-            audio=recording.info,
-            model=model,
-            timing=Timing(
-                decode_s=round(recording.decode_s, 4),
-                inference_s=round(inference_s, 4),
-                total_s=round(recording.decode_s + time.perf_counter() - started, 4),
-            ),
-            warnings=recording.notices + _window_notice(recording, spans),
-            frames=_curve(logits, spans) if granularity == "frame" else None,
-            segments=tuple(_segments(logits, spans)) if len(spans) > 1 else (),
-        )
-        frames = sum(len(part) for part in logits)
-        return Recognition(
-            result,
-            recording.samples,
-            embedding=(feature_sum / frames).astype(np.float32) if embedding else None,
-            frame_embeddings=np.concatenate(features) if keep_frames else None,
-        )
+        options = RecognitionOptions(granularity, embedding, track, channel)
+        sink = _Memory()
+        result = pipeline.recognize(self, Path(path), options, sinks=[sink], callbacks=callbacks)
+        frames = np.concatenate(sink.features) if sink.features else None
+        return Recognition(result, sink.samples, sink.embedding, frames)
 
 
-def windows(samples: int, max_window_s: float) -> list[tuple[int, int]]:
-    """Cuts a recording into equal windows that meet on whole 0.1 s steps.
+class _Memory:
+    """A sink that keeps everything."""
 
-    Args:
-        samples: Its length at 16 kHz.
-        max_window_s: The longest window.
+    def __init__(self) -> None:
+        self.samples: Samples = np.zeros(0, np.float32)
+        self.features: list[NDArray[np.float32]] = []
+        self.embedding: NDArray[np.float32] | None = None
 
-    Returns:
-        (start, stop) in samples, without gaps or overlaps.
-    """
-    steps = math.ceil(samples / STEP_SAMPLES)
-    count = math.ceil(steps / int(max_window_s / STEP_S + 1e-6))
-    cuts = [round(i * steps / count) * STEP_SAMPLES for i in range(count)] + [samples]
-    return list(pairwise(cuts))
+    def audio(self, blocks: Iterator[Samples]) -> None:
+        self.samples = np.concatenate(list(blocks))
 
+    def frames(self, _total: int, features: NDArray[np.float32]) -> None:
+        self.features.append(features)
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Softmax over the last axis in float64; minus infinity becomes 0."""
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    exponents = np.exp(shifted)
-    return np.asarray(exponents / exponents.sum(-1, keepdims=True))
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.7g}")
-
-
-def _verdict(scores: NDArray[np.float64]) -> tuple[str, float, dict[str, float]]:
-    """(emotion, confidence, score of each label)."""
-    table = {label: _round(s) for label, s in zip(LABELS, scores, strict=True)}
-    emotion = LABELS[int(scores.argmax())]
-    return emotion, table[emotion], table
-
-
-def _secondary(scores: NDArray[np.float64]) -> dict[str, float]:
-    order = np.argsort(-scores, kind="stable")[1:]
-    return {LABELS[i]: _round(scores[i]) for i in order if scores[i] > SECONDARY_THRESHOLD}
-
-
-def _window_notice(recording: Recording, spans: list[tuple[int, int]]) -> tuple[Notice, ...]:
-    if len(spans) == 1:
-        return ()
-    longest_s = max(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
-    text = (
-        f"The recording of {recording.duration_s:.1f} s was analysed whole, in {len(spans)} "
-        f"windows of at most {longest_s:.1f} s, and combined by the mean of their logits."
-    )
-    params: dict[str, float | str] = {
-        "duration_s": round(recording.duration_s, 2),
-        "windows": len(spans),
-        "window_s": round(longest_s, 2),
-    }
-    return (Notice("windowed", text, params),)
-
-
-def _segments(logits: list[Logits], spans: list[tuple[int, int]]) -> Iterator[Segment]:
-    for part, (start, stop) in zip(logits, spans, strict=True):
-        verdict = _verdict(softmax(part.mean(0, dtype=np.float64)))
-        yield Segment(start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ, *verdict)
-
-
-def _curve(logits: list[Logits], spans: list[tuple[int, int]]) -> FrameCurve:
-    per_step = STEP_SAMPLES // 320
-    weights: list[int] = []
-    pooled: list[NDArray[np.float64]] = []
-    for part, (start, _) in zip(logits, spans, strict=True):
-        missing = start // STEP_SAMPLES - len(weights)  # a window's last step may hold no frame
-        for _ in range(missing):
-            weights.append(0)
-            pooled.append(pooled[-1])
-        for first in range(0, len(part), per_step):
-            step = part[first : first + per_step]
-            weights.append(len(step))
-            pooled.append(step.mean(0, dtype=np.float64))
-    scores = softmax(np.stack(pooled))
-    columns = {label: [_round(s) for s in scores[:, i]] for i, label in enumerate(LABELS)}
-    return FrameCurve(step_s=STEP_S, weights=weights, scores=columns)
+    def finish(self, _result: Result, embedding: NDArray[np.float32] | None) -> None:
+        self.embedding = embedding

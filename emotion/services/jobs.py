@@ -45,6 +45,8 @@ class JobLimits:
     Attributes:
         workers: Jobs that decode or infer at once; inference itself shares batches.
         interactive: Interactive jobs that work or wait; one more is refused.
+        programs: How many of those may come from callers without a visitor, so that visitors
+            find a place too.
         bulk: Bulk jobs that wait; the submitter of one more waits for room.
         per_visitor: Interactive jobs of one visitor that work or wait.
         kept: Ended jobs that are remembered.
@@ -53,13 +55,14 @@ class JobLimits:
 
     workers: int = 4
     interactive: int = 24
+    programs: int = 12
     bulk: int = 64
     per_visitor: int = 1
     kept: int = 256
     kept_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        for name in ("workers", "interactive", "bulk", "per_visitor"):
+        for name in ("workers", "interactive", "programs", "bulk", "per_visitor"):
             if getattr(self, name) < 1:
                 value = getattr(self, name)
                 raise ConfigError(option=name, value=value, expected="at least 1")
@@ -92,7 +95,7 @@ class Job(Generic[Request, Outcome]):
     Attributes:
         id: Under which the manager finds it.
         request: What was asked for.
-        visitor: Who asked; None for a caller that is not bounded.
+        visitor: Who asked; None for a program.
         priority: ``interactive`` or ``bulk``.
         ended_at: Monotonic time of its end; None before.
     """
@@ -227,12 +230,7 @@ class JobManager(Generic[Request, Outcome]):
         self._running: list[Job[Request, Outcome]] = []
         self._ended: deque[Job[Request, Outcome]] = deque(maxlen=limits.kept)
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True)
-            for number in range(limits.workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []  # started with the first job
 
     def submit(
         self,
@@ -246,7 +244,7 @@ class JobManager(Generic[Request, Outcome]):
 
         Args:
             request: What is to be recognised.
-            visitor: Who asks; None for a caller that is not bounded.
+            visitor: Who asks; None for a program.
             priority: ``interactive`` is refused when there are too many; ``bulk`` waits for room.
             cancelled: Asked while waiting for room.
 
@@ -267,15 +265,23 @@ class JobManager(Generic[Request, Outcome]):
             if self._closed:
                 raise BusyError(waiting=self._count())
             self._queues[priority].append(job)
+            self._start_workers()
             self._changed.notify_all()
         return job
 
+    def _start_workers(self) -> None:
+        for number in range(len(self._threads), self.limits.workers):
+            thread = threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
     def _check_room(self, visitor: str | None) -> None:
         mine = [j for j in self._active() if j.priority == "interactive"]
-        own = sum(job.visitor == visitor for job in mine if visitor is not None)
-        if own >= self.limits.per_visitor:
+        own = sum(job.visitor == visitor for job in mine)
+        if visitor is not None and own >= self.limits.per_visitor:
             raise JobRunningError()
-        if len(mine) >= self.limits.interactive:
+        full = visitor is None and own >= self.limits.programs
+        if full or len(mine) >= self.limits.interactive:
             raise BusyError(waiting=len(mine))
 
     def find(self, job_id: str) -> Job[Request, Outcome]:

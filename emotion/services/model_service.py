@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from emotion.recognition.opening import (
     obtain_folder,
     warn_of_unused_gpu,
 )
-from emotion.recognition.recognizer import Hooks, Recognizer
+from emotion.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 
@@ -99,22 +100,24 @@ class ModelService:
         return self.snapshot.recognizer
 
     def recognizer(
-        self, hooks: Hooks | None = None, on_wait: StatusHook = lambda status: None
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        on_wait: StatusHook = lambda status: None,
     ) -> Recognizer:
         """The model to answer with; waits while it is only being loaded.
 
         Args:
-            hooks: Cancellation.
+            cancelled: Asked while waiting; true stops it.
             on_wait: Told the status while waiting, on each change.
 
         Raises:
             ModelError: No model can answer; the reason loading failed.
             CancelledError: The caller withdrew.
         """
-        hooks = hooks or Hooks()
         seen: Status | None = None
         while True:
-            hooks.check()
+            if cancelled():
+                raise CancelledError()
             now = self.snapshot
             if now.answer is not None:
                 return now.answer

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
 from emotion.core.results import Result
+from emotion.recognition.opening import Status
 from emotion.recognition.pipeline import Model, recognize
+from emotion.recognition.recognizer import Recognizer
 from emotion.services.jobs import Job, JobLimits, JobManager
 from emotion.storage.run_sink import RunSink
 from emotion.storage.run_store import RunStore
@@ -56,7 +58,13 @@ RecognitionJob = Job[JobRequest, FinishedRun]
 class ModelSource(Protocol):
     """Where a job gets its model."""
 
-    def model(self, callbacks: ProgressCallbacks, on_wait: Callable[[object], None]) -> Model:
+    @property
+    def current(self) -> Recognizer | None:
+        """The model that would answer now without waiting, if any."""
+
+    def recognizer(
+        self, cancelled: Callable[[], bool], on_wait: Callable[[Status], None]
+    ) -> Recognizer:
         """The model to answer with; tells ``on_wait`` the phase while it is being loaded."""
 
 
@@ -69,6 +77,7 @@ class RecognitionService:
         limits: Bounds of the jobs.
 
     Attributes:
+        models: Where the model comes from.
         jobs: The queue.
         store: The run folders.
     """
@@ -79,7 +88,7 @@ class RecognitionService:
         store: RunStore,
         limits: JobLimits = JobLimits(),  # noqa: B008  # frozen
     ) -> None:
-        self._models = models
+        self.models = models
         self.store = store
         self.jobs: JobManager[JobRequest, FinishedRun] = JobManager(self._work, limits)
 
@@ -95,8 +104,8 @@ class RecognitionService:
             cancelled=lambda: job.cancelled,
         )
         queue_s = job.queue_s
-        model = self._models.model(
-            callbacks, lambda status: job.update(state="loading", detail=status)
+        model = self.models.recognizer(
+            callbacks.cancelled, lambda status: job.update(state="loading", detail=status)
         )
         return run(model, job.request, self.store, callbacks, waited_s=queue_s)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.audio import write_wav
+from emotion.audio import Samples, write_wav
 from emotion.storage.run_store import (
     AUDIO_FILE,
     EMBEDDING_FILE,
@@ -17,7 +18,6 @@ from emotion.storage.run_store import (
 
 if TYPE_CHECKING:
     from emotion.core.results import Result
-    from emotion.recognition.pipeline import SampleSource
 
 
 class RunSink:
@@ -35,10 +35,10 @@ class RunSink:
         self._rows = 0
         self.embedding: NDArray[np.float32] | None = None
 
-    def audio(self, samples: SampleSource) -> None:
+    def audio(self, blocks: Iterator[Samples]) -> None:
         """Writes ``processed_audio.wav``, 16 kHz mono PCM16."""
         with self._run.writing(AUDIO_FILE) as path:
-            write_wav(path, samples.blocks())
+            write_wav(path, blocks)
 
     def frames(self, total: int, features: NDArray[np.float32]) -> None:
         """Adds rows to ``embedding_frames.npy``, float32, (``total``, D)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from emotion.core.config import PROJECT_DIR, Config
-from emotion.services.model_service import ModelService
+from emotion.core import paths
+from emotion.core.config import Config
+from emotion.services.recognitions import RecognitionService
 from emotion.ui import views
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
@@ -19,7 +19,6 @@ from emotion.ui.handlers import Handlers
 from emotion.ui.language import message_id, translations
 from emotion.ui.previews import Previews
 from emotion.ui.recognize_tab import build_tab
-from emotion.ui.runs import Desk
 from emotion.ui.style import head, style_sheet, theme
 from emotion.ui.texts import TITLE
 
@@ -34,12 +33,10 @@ class Page:
     Attributes:
         blocks: The page.
         options: Arguments of `gradio.mount_gradio_app` that belong to it.
-        close: Cancels what is under way; to be called when the server ends.
     """
 
     blocks: gr.Blocks
     options: dict[str, Any]
-    close: Callable[[], None]
 
 
 class _Blocks(gr.Blocks):
@@ -53,24 +50,23 @@ class _Blocks(gr.Blocks):
 
 
 def build_page(
-    service: ModelService, config: Config, examples_dir: Path = PROJECT_DIR / "examples"
+    service: RecognitionService, config: Config, examples_dir: Path | None = None
 ) -> Page:
     """Builds the page; Gradio's cache folder (``GRADIO_TEMP_DIR``) must be set before.
 
     Args:
-        service: The model, loaded or not.
+        service: Runs the recognitions.
         config: Options.
         examples_dir: Where the example clips are.
     """
-    examples = load_examples(examples_dir)
+    examples = load_examples(examples_dir or paths.examples_dir())
     i18n = gr.I18n(**translations())
-    desk = Desk(service, config.server.outputs_dir)
     cache = Path(get_upload_folder())
-    handlers = Handlers(desk, HandOver(cache), Previews(cache, config.audio), examples)
+    handlers = Handlers(service, HandOver(cache), Previews(cache, config.audio), examples)
     with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
         build_tab(handlers, examples, lambda key: i18n(message_id(key)))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
-    return Page(blocks, options, desk.close)
+    return Page(blocks, options)

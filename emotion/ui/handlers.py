@@ -12,19 +12,35 @@ from typing import Any
 
 import gradio as gr
 
-from emotion.core.config import check_granularity
-from emotion.core.errors import AudioNotFoundError, CancelledError, EmotionError
+from emotion.core.errors import (
+    AudioNotFoundError,
+    CancelledError,
+    EmotionError,
+    JobRunningError,
+)
+from emotion.core.i18n import Lang, Pair, error_pairs
+from emotion.core.options import Granularity, RecognitionOptions
 from emotion.core.results import readable
-from emotion.job import Finished
-from emotion.outputs import AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE, RESULT_FILE
-from emotion.ui import charts as plots
-from emotion.ui import views
-from emotion.ui.examples import Example, own_example
+from emotion.models.store import example_clip
+from emotion.services.jobs import ENDED
+from emotion.services.recognitions import (
+    FinishedRun,
+    JobRequest,
+    RecognitionJob,
+    RecognitionService,
+)
+from emotion.storage.run_store import (
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    FRAME_EMBEDDINGS_FILE,
+    RESULT_FILE,
+)
+from emotion.ui import charts, views
+from emotion.ui.examples import Example
 from emotion.ui.files import HandOver
 from emotion.ui.language import language_of
 from emotion.ui.previews import Previews
-from emotion.ui.runs import PROGRAM, Desk, Order, RefusedError
-from emotion.ui.texts import Lang, Pair, error_pairs, pair
+from emotion.ui.texts import pair
 
 logger = logging.getLogger(__name__)
 
@@ -73,16 +89,20 @@ class Handlers:
     """The page's events.
 
     Args:
-        desk: Runs the recognitions.
+        service: Runs the recognitions.
         hand_over: Makes files available for download.
         previews: Makes what the player plays where the browser cannot play the upload.
         examples: The clips that come with the product.
     """
 
     def __init__(
-        self, desk: Desk, hand_over: HandOver, previews: Previews, examples: Sequence[Example]
+        self,
+        service: RecognitionService,
+        hand_over: HandOver,
+        previews: Previews,
+        examples: Sequence[Example],
     ) -> None:
-        self._desk = desk
+        self._service = service
         self._hand_over = hand_over
         self._previews = previews
         self._examples = examples
@@ -93,72 +113,87 @@ class Handlers:
         """The handler of the start button, for these outputs."""
 
         def handler(
-            audio: str | None, granularity: str, embedding: bool, missing: str, request: gr.Request
+            audio: str | None,
+            granularity: Granularity,
+            embedding: bool,
+            missing: str,
+            request: gr.Request,
         ) -> Iterator[Update]:
             lang = language_of(request)
             try:
                 if not audio:
-                    raise RefusedError(missing if missing in _MISSING else _MISSING[0])
-                order = Order(self._previews.original(Path(audio)), granularity, embedding)
-                yield from self._recognise(out, order, str(request.session_hash), lang)
-            except RefusedError as e:
-                problem = _refused(e)
-                if e.key != "running":  # the card belongs to the run that is under way
-                    yield cleared(out) | {out.card: views.error(problem.message, problem.hint)}
+                    key = missing if missing in _MISSING else _MISSING[0]
+                    raise _RefusedError(Problem(pair(key), pair(f"{key}_hint")))
+                options = RecognitionOptions(granularity, embedding)
+                work = JobRequest(self._previews.original(Path(audio)), options)
+                job = self._service.jobs.submit(work, visitor=str(request.session_hash))
+            except JobRunningError as e:  # the card belongs to the job that is under way
+                raise _problem(e).toast(lang) from e
+            except (_RefusedError, EmotionError) as e:
+                problem = e.problem if isinstance(e, _RefusedError) else _problem(e)
+                yield cleared(out) | {out.card: views.error(problem.message, problem.hint)}
                 raise problem.toast(lang) from e
+            yield from self._follow(out, job, lang)
 
         return handler
 
-    def _recognise(self, out: Outputs, order: Order, visitor: str, lang: Lang) -> Iterator[Update]:
+    def _follow(self, out: Outputs, job: RecognitionJob, lang: Lang) -> Iterator[Update]:
         idle = {
             out.start: gr.update(interactive=True),
             out.cancel: gr.update(interactive=False),
         }
-        run = self._desk.begin(visitor, order)
         busy = {
             out.start: gr.update(interactive=False),
             out.cancel: gr.update(interactive=True),
         }
+        first = True
         try:
-            for number, progress in enumerate(run.follow()):
-                update = {out.card: views.working(progress), out.log: "\n".join(progress.log)}
-                yield update if number else cleared(out) | update | busy
-            finished = run.outcome()
+            for progress in job.follow():
+                if progress.state in ENDED:
+                    break
+                card = views.working(progress, job.elapsed_s)
+                update = {out.card: card, out.log: "\n".join(progress.log)}
+                yield cleared(out) | update | busy if first else update
+                first = False
+            yield self._finished(out, job.result(), job.progress.log, lang) | idle
         except CancelledError:
             yield cleared(out) | {out.card: views.cancelled()} | idle
         except Exception as e:
             problem = _problem(e)
-            lines = (*run.log, f"[ERROR] {problem.message[1]}")
+            lines = (*job.progress.log, f"[ERROR] {problem.message[1]}")
             card = views.error(problem.message, problem.hint)
             yield cleared(out) | {out.card: card, out.log: "\n".join(lines)} | idle
             raise problem.toast(lang) from e
-        else:
-            yield self._finished(out, finished, lang) | idle
         finally:
-            run.cancel()  # a visitor who left, too; does nothing to a run that has ended
+            self._service.jobs.cancel(job)  # a visitor who left; an ended job does not mind
 
-    def _finished(self, out: Outputs, finished: Finished, lang: Lang) -> Update:
-        result = finished.recognition.result
+    def _finished(
+        self, out: Outputs, finished: FinishedRun, log: Sequence[str], lang: Lang
+    ) -> Update:
+        result = finished.result
         return {
             out.card: views.result(result),
-            out.scores: plots.scores_chart(result, pair),
-            out.timeline: plots.timeline(result, lang, pair),
-            out.log: "\n".join(finished.log),
+            out.scores: charts.scores_chart(result, pair),
+            out.timeline: charts.timeline(result, lang, pair),
+            out.log: "\n".join(log),
             out.downloads: self._files(finished),
         }
 
-    def _files(self, finished: Finished) -> list[str]:
+    def _files(self, finished: FinishedRun) -> list[str]:
         paths = (finished.folder / name for name in _FILES)
         return self._hand_over(path for path in paths if path.is_file())
 
     def cancel(self, request: gr.Request) -> None:
-        """Stops the visitor's run."""
-        self._desk.cancel(str(request.session_hash))
+        """Stops the visitor's job."""
+        for job in self._service.jobs.active(str(request.session_hash)):
+            self._service.jobs.cancel(job)
 
     def withdraw(self, audio: str | None, request: gr.Request) -> None:
-        """Stops the visitor's run of any recording but this one."""
+        """Stops the visitor's job of any recording but this one."""
         keep = self._previews.original(Path(audio)) if audio else None
-        self._desk.cancel(str(request.session_hash), keep)
+        for job in self._service.jobs.active(str(request.session_hash)):
+            if job.request.path != keep:
+                self._service.jobs.cancel(job)
 
     def preview(self, audio: str | None) -> tuple[str | None, str]:
         """A file that the browser can play.
@@ -187,8 +222,8 @@ class Handlers:
         return gr.update(choices=listed, value=choice if choice in keys else next(iter(keys), None))
 
     def _own_example(self) -> Path | None:
-        recognizer = self._desk.service.current
-        return own_example(recognizer.example) if recognizer else None
+        recognizer = self._service.models.current
+        return example_clip(recognizer.example) if recognizer else None
 
     def example(self, choice: str | None, request: gr.Request) -> str:
         """The file of the example that was chosen.
@@ -210,11 +245,11 @@ class Handlers:
     def api(
         self,
         audio: str | None,
-        granularity: str,
+        granularity: Granularity,
         extract_embedding: bool,
         track: int | None,
         request: gr.Request,
-    ) -> tuple[dict[str, Any], list[str]]:
+    ) -> Iterator[tuple[Any, Any]]:
         """Recognises one recording.
 
         Args:
@@ -224,30 +259,35 @@ class Handlers:
             track: Audio track, from 1; 0 takes the first one with sound.
             request: Who asks.
 
-        Returns:
-            The result, and the files of the run.
+        Yields:
+            Nothing new while it works, so that a client that has gone is noticed; then the
+            result, and the files of the run.
         """
         lang = language_of(request)
         try:
-            check_granularity(granularity)
             if not audio:
                 raise AudioNotFoundError(file="-", reason="No audio was given")
-            order = Order(Path(audio), granularity, extract_embedding, track or None)
-            run = self._desk.begin(PROGRAM + secrets.token_hex(8), order)
-            for _ in run.follow():
-                pass
-            finished = run.outcome()
+            options = RecognitionOptions(granularity, extract_embedding, track or None)
+            job = self._service.jobs.submit(JobRequest(Path(audio), options))
         except Exception as e:
-            # A program shows the text as it is, so nothing in it is escaped.
-            raise gr.Error(_problem(e).text(lang), print_exception=False) from e
-        return finished.recognition.result.to_dict(), self._files(finished)
+            raise _plain(e, lang) from e
+        try:
+            for progress in job.follow():
+                if progress.state not in ENDED:
+                    yield gr.skip(), gr.skip()
+            finished = job.result()
+            yield finished.result.to_dict(), self._files(finished)
+        except Exception as e:
+            raise _plain(e, lang) from e
+        finally:
+            self._service.jobs.cancel(job)
 
 
 def cleared(out: Outputs) -> Update:
     """What the outputs beside the card show while there is no result."""
     return {
-        out.scores: plots.scores_chart(None, pair),
-        out.timeline: plots.timeline(None, "en", pair),
+        out.scores: charts.scores_chart(None, pair),
+        out.timeline: charts.timeline(None, "en", pair),
         out.log: "",
         out.downloads: None,
     }
@@ -259,14 +299,21 @@ def example_choices(examples: Sequence[Example]) -> list[tuple[str, str]]:
     return [(label, str(number)) for number, label in enumerate(labels)]
 
 
-def _refused(error: RefusedError) -> Problem:
-    return Problem(pair(error.key, **error.params), pair(f"{error.key}_hint"))
+class _RefusedError(Exception):
+    """There is nothing to recognise; says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message[1])
+        self.problem = problem
+
+
+def _plain(error: Exception, lang: Lang) -> gr.Error:
+    """An error for programs, which show the text as it is: nothing in it is escaped."""
+    return gr.Error(_problem(error).text(lang), print_exception=False)
 
 
 def _problem(error: Exception) -> Problem:
     """What to tell of an error; what nobody expected is logged under an id."""
-    if isinstance(error, RefusedError):
-        return _refused(error)
     if isinstance(error, EmotionError):
         public = error.without_paths()
         if str(public) != str(error):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from emotion.ui.texts import TEXTS, Lang
+from emotion.core.i18n import Lang
+from emotion.ui.texts import TEXTS
 
 COOKIE: Final = "ui_lang"
 LOCALES: Final[tuple[str, ...]] = ("zh", "zh-CN", "zh-TW", "en")

@@ -57,9 +57,10 @@ class Previews:
         folder = self._cache / secrets.token_hex(16)  # whoever knows a path can read the file
         target = folder / f"{path.stem}.mp3"
         try:
-            samples = decode(path, self._audio).samples
+            recording = decode(path, self._audio)
             folder.mkdir(parents=True)
-            _write_mp3(target, samples)
+            _write_mp3(target, recording.samples)
+            recording.buffer.close()
         except (EmotionError, OSError, subprocess.SubprocessError) as e:
             logger.info("no preview of %s: %s", path.name, e)
             shutil.rmtree(folder, ignore_errors=True)

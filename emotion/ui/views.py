@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import html
 
+from emotion.core.i18n import notice_pair
 from emotion.core.labels import BY_ID, Emotion
 from emotion.core.results import Result
+from emotion.recognition.opening import Status
+from emotion.services.jobs import JobProgress
 from emotion.ui.charts import Pair, both, percent
-from emotion.ui.runs import Progress
-from emotion.ui.texts import notice_pair, pair
+from emotion.ui.texts import pair
 
 
 def _card(kind: str, body: str) -> str:
@@ -71,14 +73,15 @@ def _say(message: Pair, hint: Pair) -> str:
     return f'<p class="message">{both(message)}</p>{more}'
 
 
-def working(progress: Progress) -> str:
-    """While it works: the stage, how much is done, and since when."""
-    known = progress.stage == "analysing" and progress.total > 1
+def working(progress: JobProgress, elapsed_s: float) -> str:
+    """While it works: what it does, how much is done, and since when."""
+    known = progress.state == "analysing" and progress.total > 1
     share = 100 * progress.done / progress.total if known else 0.0
-    if progress.stage == "loading" and progress.loading and progress.loading.total_bytes:
-        known, share = True, 100 * progress.loading.fraction
+    loading = progress.detail if isinstance(progress.detail, Status) else None
+    if progress.state == "loading" and loading and loading.total_bytes:
+        known, share = True, 100 * loading.fraction
     bar = f'<span style="width:{share:.1f}%"></span>' if known else '<span class="moving"></span>'
-    elapsed = both(pair("elapsed", seconds=progress.elapsed_s))
+    elapsed = both(pair("elapsed", seconds=elapsed_s))
     return _card(
         "working",
         f'<p class="lead" role="status">{both(stage(progress))}</p>'
@@ -87,14 +90,16 @@ def working(progress: Progress) -> str:
     )
 
 
-def stage(progress: Progress) -> Pair:
-    """What a run does now, in words."""
-    if progress.stage == "loading" and progress.loading is not None:
-        status = progress.loading
+def stage(progress: JobProgress) -> Pair:
+    """What a job does now, in words."""
+    if progress.cancelling:
+        return pair("stage_cancelling")
+    if isinstance(progress.detail, Status):
+        status = progress.detail
         zh, en = pair(f"phase_{status.phase}", percent=f"{100 * status.fraction:.0f}%")
         return pair("stage_loading", phase=zh)[0], pair("stage_loading", phase=en)[1]
     window = min(progress.done + 1, progress.total)
-    return pair(f"stage_{progress.stage}", done=window, total=progress.total, phase="")
+    return pair(f"stage_{progress.state}", done=window, total=progress.total, phase="")
 
 
 def result(value: Result) -> str:

@@ -1,0 +1,141 @@
+"""Health and status: what the page's status bar, load balancers and scripts ask."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from emotion.core.errors import EmotionError
+from emotion.core.i18n import error_pairs
+from emotion.core.registry import DEFAULT
+from emotion.core.results import readable
+from emotion.models.store import example_clip
+from emotion.services.model_service import ModelService
+
+
+class ErrorText(BaseModel):
+    """An error for visitors: message and hint, without paths of the server."""
+
+    code: str
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, error: EmotionError | None) -> ErrorText | None:
+        """The texts of an error, if there is one."""
+        if error is None:
+            return None
+        public = error.without_paths()
+        (message_zh, _), (hint_zh, _) = error_pairs(public)
+        zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
+        return cls(code=public.code, en=str(public), zh=zh)
+
+
+class Status(BaseModel):
+    """Where loading stands, and the model that answers.
+
+    Attributes:
+        phase: ``starting``, ``downloading``, ``reading``, ``building``, ``warming``, ``ready`` or
+            ``failed``.
+        model: Title of the model that answers, or is being loaded.
+        fraction: Share of a download that is done, 0 to 1.
+        fallback: Why the embedded model answers.
+        engine: ``native`` or ``funasr``.
+        engine_fallback: Why FunASR answers instead of the native engine.
+        gpu: Why the NVIDIA card of the server is not used.
+        memory: Memory in use, for people.
+        example: Name of the clip that came with the checkpoint.
+        revision: Grows with each change.
+    """
+
+    phase: str
+    model: str
+    fraction: float
+    done_bytes: int
+    total_bytes: int
+    fallback: ErrorText | None
+    engine: str | None
+    engine_fallback: ErrorText | None
+    fetch_command: str
+    error: ErrorText | None
+    gpu: ErrorText | None
+    memory: str | None
+    device: str | None
+    precision: str | None
+    load_s: float | None
+    example: str | None
+    revision: int
+
+    @classmethod
+    def of(cls, service: ModelService) -> Status:
+        """The status of one moment."""
+        now = service.snapshot
+        status, current = now.status, now.recognizer
+        clip = example_clip(current.example) if current else None
+        ready = current is not None and status.phase == "ready"
+        return cls(
+            phase=status.phase,
+            model=current.model.title if current and ready else status.model,
+            fraction=round(status.fraction, 4),
+            done_bytes=status.done_bytes,
+            total_bytes=status.total_bytes,
+            fallback=ErrorText.of(status.fallback),
+            engine=current.model.engine if current else None,
+            engine_fallback=ErrorText.of(status.engine_fallback),
+            fetch_command=f"bash run.sh download {DEFAULT}",
+            error=ErrorText.of(status.error),
+            gpu=ErrorText.of(status.gpu),
+            memory=current.engine.memory if current else None,
+            device=current.model.device if current else None,
+            precision=current.model.precision if current else None,
+            load_s=status.load_s,
+            example=readable(clip.name) if clip else None,
+            revision=status.revision,
+        )
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether a recording would be recognised now."""
+
+    ready: bool
+
+
+def add_routes(app: FastAPI, service: ModelService, page_ready: Callable[[], bool]) -> None:
+    """Adds ``/healthz``, ``/readyz`` and ``/api/v1/status``.
+
+    Args:
+        app: The app.
+        service: The model.
+        page_ready: Whether the page is built.
+    """
+
+    @app.get("/healthz")
+    def healthz() -> Health:
+        return Health()
+
+    @app.get("/readyz", responses={503: {"model": Readiness}})
+    def readyz(response: Response) -> Readiness:
+        ready = service.current is not None and page_ready()
+        response.status_code = 200 if ready else 503
+        return Readiness(ready=ready)
+
+    started = secrets.token_hex(4)  # a page that outlives a restart must not take the old for new
+
+    @app.get("/api/v1/status", response_model=Status)
+    def status(request: Request) -> Response:
+        body = Status.of(service)
+        etag = f'"{started}-{body.revision}-{body.memory}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(body.model_dump(), headers=headers)

@@ -1,0 +1,40 @@
+"""The process's exit code for each error."""
+
+from __future__ import annotations
+
+from emotion.core.errors import (
+    AddressError,
+    AudioError,
+    BusyError,
+    CancelledError,
+    ConfigError,
+    DecoderError,
+    EmotionError,
+    JobNotFoundError,
+    JobRunningError,
+    ModelError,
+    OutputError,
+    PortInUseError,
+    RunNotFoundError,
+)
+
+# The first class that an error is an instance of gives the exit code.
+EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
+    (ConfigError, 2),
+    (ModelError, 3),
+    (AudioError, 1),
+    (DecoderError, 1),
+    (OutputError, 1),
+    (AddressError, 1),
+    (PortInUseError, 1),
+    (BusyError, 1),
+    (JobRunningError, 1),
+    (JobNotFoundError, 1),
+    (RunNotFoundError, 1),
+    (CancelledError, 130),
+)
+
+
+def exit_code(error: EmotionError) -> int:
+    """The process's exit code for an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)

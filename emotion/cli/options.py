@@ -1,0 +1,81 @@
+"""Options that several commands share, and the configuration that they make."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from emotion.core.config import Config, EngineName, Hub, Precision, given
+from emotion.core.errors import ConfigError
+
+
+def common() -> argparse.ArgumentParser:
+    """Of every command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    return parser
+
+
+def model() -> argparse.ArgumentParser:
+    """Which model runs, and on what."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--model", metavar="NAME", help="auto, a name from `models`, or a folder")
+    text = "auto: native, or FunASR where only it loads"
+    parser.add_argument("--engine", choices=get_args(EngineName), help=text)
+    parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=get_args(Precision), help="number format")
+    return parser
+
+
+def hub() -> argparse.ArgumentParser:
+    """Where models come from."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--hub", choices=get_args(Hub), help="ModelScope or Hugging Face only")
+    text = "never use the network"
+    parser.add_argument("--offline", action="store_true", default=None, help=text)
+    parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where models are kept")
+    return parser
+
+
+def audio() -> argparse.ArgumentParser:
+    """What is accepted as a recording, and where results go."""
+    parser = argparse.ArgumentParser(add_help=False)
+    text = "longest recording, seconds"
+    parser.add_argument("--max-duration", type=float, metavar="S", help=text)
+    parser.add_argument("--max-upload", type=float, metavar="MB", help="largest file, megabytes")
+    text = "the FFmpeg program; the system's by default"
+    parser.add_argument("--ffmpeg", metavar="PROGRAM", help=text)
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
+    return parser
+
+
+def configuration(args: argparse.Namespace) -> Config:
+    """The environment's options, changed by the command line's."""
+
+    def option(name: str) -> Any:
+        return getattr(args, name, None)  # not every command has every option
+
+    config = Config.from_env()
+    upload_mb = option("max_upload")
+    audio = given(
+        max_duration_s=option("max_duration"),
+        max_upload_bytes=None if upload_mb is None else _bytes(upload_mb),
+        ffmpeg=option("ffmpeg"),
+    )
+    names = ("model", "engine", "device", "precision", "hub", "offline", "models_dir")
+    engine = given(**{name: option(name) for name in names})
+    server = given(host=option("host"), port=option("port"), outputs_dir=option("output_dir"))
+    return replace(
+        config,
+        audio=replace(config.audio, **audio),
+        engine=replace(config.engine, **engine),
+        server=replace(config.server, **server),
+    )
+
+
+def _bytes(megabytes: float) -> int:
+    if not 0 < megabytes < 1e9:  # nor is NaN
+        raise ConfigError(option="max-upload", value=megabytes, expected="above 0 MB")
+    return int(megabytes * 1e6)

@@ -1,0 +1,201 @@
+"""Errors and warnings in Chinese; their English comes with them.
+
+Both are made from the same values, so whoever shows them chooses the language.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from emotion.core.errors import EmotionError
+from emotion.core.results import Notice
+
+Lang = Literal["zh", "en"]
+Pair = tuple[str, str]
+
+# By `EmotionError.code`: (message, hint) in Chinese.
+ERRORS_ZH: Final[dict[str, Pair]] = {
+    "error": ("{reason}", ""),
+    "config_invalid": ("{option} 的值是 {value!r}，但应为 {expected}", ""),
+    "audio_error": ("{reason}", ""),
+    "audio_not_found": ("{file}：无法打开（{reason}）", "请检查路径"),
+    "audio_empty": ("{file}：文件是空的（0 字节）", "请重新导出或重新上传录音"),
+    "audio_undecodable": (
+        "{file}：无法作为音频读取（{reason}）",
+        "请使用完整的 WAV、MP3、M4A、FLAC、OGG、WebM、AMR、WMA、AIFF 文件或视频",
+    ),
+    "audio_no_stream": ("{file}：文件里没有音轨", "请选择有声音的文件"),
+    "audio_encrypted": ("{file}：录音已加密（{scheme}）", "请使用没有版权保护的副本"),
+    "audio_no_track": (
+        "{file}：没有第 {track} 条音轨，文件共有 {tracks} 条",
+        "请用 --track 另选一条，从 1 开始计数",
+    ),
+    "audio_no_channel": (
+        "{file}：没有第 {channel} 个声道，该音轨共有 {channels} 个",
+        "声道从 1 开始计数",
+    ),
+    "audio_too_short": (
+        "{file}：音频只有 {duration_s:.3f} 秒，模型至少需要 {minimum_s:.3f} 秒",
+        "请使用更长的录音",
+    ),
+    "audio_too_long": (
+        "{file}：音频超过上限 {maximum_s:.0f} 秒",
+        "请剪短录音，或调高 --max-duration",
+    ),
+    "audio_too_large": (
+        "{file}：{size_mb:.1f} MB，最多接受 {maximum_mb:.0f} MB",
+        "请压缩录音（Opus、MP3、FLAC），或调高 --max-upload",
+    ),
+    "audio_silent": (
+        "{file}：完全没有声音（峰值 {peak_dbfs:.0f} dBFS）",
+        "请检查麦克风或导出设置",
+    ),
+    "audio_bad_samples": (
+        "{file}：{total} 个采样中有 {count} 个不是有限数值（NaN 或无穷大）",
+        "请重新导出为 PCM",
+    ),
+    "decoder_error": ("{reason}", ""),
+    "decoder_missing": ("没有找到 FFmpeg", "请安装 FFmpeg，或运行 `pip install imageio-ffmpeg`"),
+    "decoder_timeout": (
+        "{file}：解码超过了 {timeout_s:.0f} 秒",
+        "请先把录音转换为 WAV，或使用较短的录音",
+    ),
+    "model_error": ("{reason}", ""),
+    "model_unknown": (
+        "{name!r} 既不是已知模型（{known}），也不是文件夹",
+        "用 `python -m emotion models` 列出模型",
+    ),
+    "model_missing": (
+        "这台机器上没有 {name}（{reason}）",
+        "用 `python -m emotion download {name}` 下载",
+    ),
+    "download_failed": (
+        "{name} 下载失败（{reason}）",
+        "请检查网络和磁盘空间，或用 --hub 换一个来源",
+    ),
+    "checkpoint_invalid": (
+        "{folder}:{reason}",
+        "请使用 FunASR 格式的完整 emotion2vec+ 文件夹",
+    ),
+    "engine_fallback": ("由 FunASR 作答，因为内置引擎无法加载这个模型（{reason}）", ""),
+    "device_unavailable": (
+        "指定了 {requested}，但{reason}",
+        "请使用 --device auto 和 --precision auto",
+    ),
+    "gpu_unused": ("torch {torch} 没有使用显卡 {card}（驱动 {driver}）", ""),
+    "torch_without_cuda": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch} 是不含 CUDA 的版本",
+        "请安装含 CUDA 的版本：{command}",
+    ),
+    "driver_too_old": (
+        "没有使用显卡 {card}：torch {torch} 为 CUDA {cuda} 构建，需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请更新驱动，或安装适合当前驱动的版本：{command}",
+    ),
+    "driver_unsupported": (
+        "没有使用显卡 {card}：torch {torch}（CUDA {cuda}）的所有版本都需要 {needed} 或更新的驱动，"
+        "而当前驱动是 {driver}",
+        "请更新驱动：https://www.nvidia.com/drivers",
+    ),
+    "card_unsupported": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）不含其计算能力 "
+        "{capability} 的代码",
+        "请安装支持它的版本：{command}",
+    ),
+    "gpu_unusable": (
+        "没有使用显卡 {card}（驱动 {driver}）：torch {torch}（CUDA {cuda}）找不到可用的设备"
+        "（{reason}）",
+        "请检查 `nvidia-smi`；更新驱动后请重启；容器请用 `--gpus all` 启动",
+    ),
+    "model_coming": ("{title} 仍在下载中", ""),
+    "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
+    "busy": ("已有 {waiting} 个请求在等待，达到上限", "请稍后再试"),
+    "cancelled": ("已取消", ""),
+    "output_unwritable": (
+        "{path}：无法写入（{reason}）",
+        "请检查文件夹权限和磁盘剩余空间",
+    ),
+    "address_unusable": (
+        "无法在 {host}:{port} 监听（{reason}）",
+        "请用 --host 指定本机地址，用 --port 指定 1023 以上的端口",
+    ),
+    "port_in_use": ("{host}：{port} 已被其他程序占用", "请用 --port 换一个端口"),
+}
+
+# By `Notice.code`, in Chinese.
+NOTICES_ZH: Final[dict[str, str]] = {
+    "short_audio": "音频只有 {duration_s:.2f} 秒：短于 1 秒时结果不太可靠。",
+    "truncated_audio": (
+        "文件声明的长度是 {declared_s:.1f} 秒，只读出了 {decoded_s:.1f} 秒：文件可能不完整。"
+    ),
+    "truncated_audio.unknown_length": "文件没有正常结尾，读出了 {decoded_s:.1f} 秒，可能不完整。",
+    "header_mismatch": ("文件头声明 {declared_s:.1f} 秒，实际有 {decoded_s:.1f} 秒，已全部使用。"),
+    "channels_cancel": (
+        "{channels:.0f} 个声道混合后互相抵消（反相），只使用了第 {channel:.0f} 个声道。"
+    ),
+    "channels_differ": (
+        "{channels:.0f} 个声道的内容不同（例如每个声道一位说话人），已混合。"
+        "用 --channels split 可得到每个声道的结果。"
+    ),
+    "track_chosen": (
+        "第 {first:.0f} 条音轨没有声音或无法解码，使用了 {tracks:.0f} 条中的第 {track:.0f} 条。"
+    ),
+    "several_tracks": (
+        "文件有 {tracks:.0f} 条音轨，不止一条有声音。使用了第 {track:.0f} 条，可用 --track N 另选。"
+    ),
+    "quiet_audio": "录音很轻（{level_dbfs:.0f} dBFS），已放大 {gain_db:.0f} dB。",
+    "scaled_audio": "采样峰值为 {peak:.0f} 而不是 1，已除以 {divisor:.0f}。",
+    "raw_audio": "文件没有文件头，格式（{format}）取自文件名后缀。",
+    "windowed": (
+        "整段 {duration_s:.1f} 秒的录音都已分析：分为 {windows:.0f} 段，"
+        "每段不超过 {window_s:.1f} 秒，"
+        "再取各段 logit 的平均。"
+    ),
+}
+
+# Reasons inside errors that are sentences of our own.
+REASONS_ZH: Final[dict[str, str]] = {
+    "its index is missing: the file is incomplete": "缺少索引，文件不完整",
+    "not an audio or video format that is accepted": "不是可接受的音频或视频格式",
+    "invalid data: not audio, or damaged": "数据无效，不是音频或已损坏",
+    "FFmpeg was stopped before the end": "FFmpeg 提前终止",
+    "FFmpeg finds no audio in it": "FFmpeg 在其中找不到音频",
+    "it holds no samples": "其中没有采样数据",
+    "FFmpeg has no decoder for its codec": "FFmpeg 没有这种编码的解码器",
+    "decoding it takes too much memory": "解码需要的内存过多",
+    "SILK needs the package silk-python": "SILK 需要安装 silk-python",
+    "a damaged SILK voice message (WeChat, QQ)": "SILK 语音消息（微信、QQ）已损坏",
+    "a SPHERE file compressed with Shorten: convert it with sph2pipe first": (
+        "用 Shorten 压缩的 SPHERE 文件，请先用 sph2pipe 转换"
+    ),
+    "raw samples without a header: convert them to WAV first, naming rate and format": (
+        "没有文件头的原始采样，请先指明采样率和格式并转换为 WAV"
+    ),
+    "an archive, not a recording: unpack it first": "这是压缩包，不是录音，请先解压",
+    "a document or a picture, not a recording": "这是文档或图片，不是录音",
+    "a web page, not a recording: the download went wrong": "这是网页，不是录音，下载出错了",
+    "a MIDI file: it holds notes, not sound": "这是 MIDI 文件，只有音符，没有声音",
+    "offline": "离线模式",
+    "no CUDA device is available": "没有可用的 CUDA 设备",
+    "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
+    "FunASR computes in fp32": "FunASR 只用 fp32 计算",
+    "the server is stopping": "服务器正在停止",
+}
+
+
+def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
+    """An error's message and hint, each in both languages; the hint may be empty."""
+    message, hint = ERRORS_ZH[error.code]
+    params = {name: REASONS_ZH.get(str(value), value) for name, value in error.params.items()}
+    zh = message.format(**params), hint.format(**params)
+    return (zh[0], error.message), (zh[1], error.hint)
+
+
+def notice_pair(notice: Notice) -> Pair:
+    """A notice in both languages; in English in both where its Chinese is not known."""
+    code = notice.code
+    if code == "truncated_audio" and "declared_s" not in notice.params:
+        code += ".unknown_length"
+    template = NOTICES_ZH.get(code)
+    zh = template.format(**notice.params) if template else notice.message
+    return zh, notice.message
