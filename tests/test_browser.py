@@ -181,8 +181,8 @@ def origin(url: str) -> str:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real recording where there are any, else an example."""
-    clips = sorted((SPEECH / "ravdess").rglob("*.ogg")) if SPEECH.is_dir() else []
+    """A real recording of a usual level where there are any, else an example."""
+    clips = sorted((SPEECH / "emodb").rglob("*.ogg")) if SPEECH.is_dir() else []
     return clips[0] if clips else sorted((PROJECT_DIR / "examples").glob("*.flac"))[0]
 
 
