@@ -218,12 +218,19 @@ def test_a_hanging_decoder_is_stopped(tmp_path: Path, wav: Wav) -> None:
         decode(wav(name="clip.flac"), config)
 
 
-@pytest.mark.parametrize("ending", ["kill -9 $$", "exit 255"])
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("kill -9 $$", "stopped before the end"),
+        ("exit 255", "stopped before the end"),
+        ("kill -SEGV $$", "crashed on it; try another with --ffmpeg"),
+    ],
+)
 def test_a_decoder_that_is_stopped_gives_no_shorter_recording(
-    tmp_path: Path, wav: Wav, ending: str
+    tmp_path: Path, wav: Wav, ending: str, reason: str
 ) -> None:
     config = AudioConfig(ffmpeg=fake_ffmpeg(tmp_path, ending))
-    with pytest.raises(AudioDecodeError, match="stopped before the end"):
+    with pytest.raises(AudioDecodeError, match=reason):
         decode(wav(name="clip.flac"), config)
 
 

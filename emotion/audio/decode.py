@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,7 @@ from emotion.core.errors import (
 from emotion.core.results import readable
 
 _INTERRUPTED = 255  # FFmpeg's exit code after a signal that it caught
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 _INPUT = "file:input"
 _CHUNK_FRAMES = 5 * SAMPLE_RATE_HZ  # whole blocks of `checks`
 _MOST_CHANNELS = 256
@@ -270,6 +272,8 @@ def _failure(
         raise DecoderTimeoutError(file=name, timeout_s=config.decode_timeout_s)
     if probe.opened and not probe.tracks:
         raise AudioStreamError(file=name)
+    if -run.code in _CRASHES:
+        raise AudioDecodeError(file=name, reason="FFmpeg crashed on it; try another with --ffmpeg")
     if run.code < 0 or run.code == _INTERRUPTED:
         raise AudioDecodeError(file=name, reason="FFmpeg was stopped before the end")
     if received and not (run.code and "Cannot allocate memory" in log):

@@ -163,6 +163,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "it holds no samples": "其中没有采样数据",
     "FFmpeg has no decoder for its codec": "FFmpeg 没有这种编码的解码器",
     "decoding it takes too much memory": "解码需要的内存过多",
+    "FFmpeg crashed on it; try another with --ffmpeg": "FFmpeg 崩溃，可用 --ffmpeg 换一个版本",
     "SILK needs the package silk-python": "SILK 需要安装 silk-python",
     "a damaged SILK voice message (WeChat, QQ)": "SILK 语音消息（微信、QQ）已损坏",
     "a SPHERE file compressed with Shorten: convert it with sph2pipe first": (
@@ -180,6 +181,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
     "FunASR computes in fp32": "FunASR 只用 fp32 计算",
     "the server is stopping": "服务器正在停止",
+    "the engine was closed": "引擎已关闭",
 }
 
 
