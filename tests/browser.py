@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 
 from emotion.core.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
-from emotion.recognition.recognizer import Recognizer
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.server import create_app
 from emotion.services.model_service import ModelService
 from tests.fakes import FakeEngine, FakeService
@@ -116,8 +116,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Ite
 @pytest.fixture(scope="module")
 def fake() -> FakeService:
     """The model behind `fake_site`: a test can hold it, or change its state."""
-    recognizer = Recognizer(FakeEngine(), name="fake", title="Fake")  # type: ignore[arg-type]
-    return FakeService(recognizer)
+    model = LoadedModel(FakeEngine(), name="fake", title="Fake")
+    return FakeService(model)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
-from emotion.ui.runs import Desk
 from numpy.typing import NDArray
 
 from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ
-from emotion.recognition.recognizer import Recognizer
+from emotion.recognition.loaded_model import LoadedModel
+from emotion.services.recognitions import RecognitionService
+from emotion.storage.run_store import RunStore
 from tests.fakes import FakeEngine, FakeService
 
 pytest_plugins = ["tests.browser"]
@@ -133,17 +134,20 @@ def fake_engine() -> FakeEngine:
 
 
 @pytest.fixture
-def fake_recognizer(fake_engine: FakeEngine) -> Recognizer:
-    """A recognizer over the fake engine."""
-    return Recognizer(fake_engine, name="fake", title="Fake")  # type: ignore[arg-type]
+def fake_model(fake_engine: FakeEngine) -> LoadedModel:
+    """A model with the fake engine."""
+    return LoadedModel(fake_engine, name="fake", title="Fake")
 
 
 @pytest.fixture
-def desk(fake_recognizer: Recognizer, tmp_path: Path) -> Desk:
-    """Takes recognitions by the fake model; its run folders lie in ``outputs``."""
-    return Desk(FakeService(fake_recognizer), tmp_path / "outputs")  # type: ignore[arg-type]
+def service(fake_model: LoadedModel, tmp_path: Path) -> Iterator[RecognitionService]:
+    """Recognitions by the fake model; its run folders lie in ``outputs``."""
+    made = RecognitionService(FakeService(fake_model), RunStore(tmp_path / "outputs"))
+    yield made
+    made.close()
 
 
-def run_folders(desk: Desk) -> list[Path]:
-    """The run folders that a desk has made."""
-    return list(desk.outputs_dir.iterdir()) if desk.outputs_dir.exists() else []
+def run_folders(service: RecognitionService) -> list[Path]:
+    """All folders beside the runs of a service, hidden ones too."""
+    folder = service.store.folder
+    return list(folder.iterdir()) if folder.exists() else []

@@ -16,8 +16,8 @@ from emotion.core.labels import LABELS
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.inference.device import Placement
 from emotion.inference.engine_base import EngineBase, FrameOutput, total_s
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
-from emotion.recognition.recognizer import Hooks, Recognizer
 from emotion.services.model_service import Snapshot
 
 
@@ -66,14 +66,14 @@ class FakeService:
     """A model service in whatever state a test wants.
 
     Args:
-        recognizer: What answers; None while nothing can.
+        model: What answers; None while nothing can.
         status: Where loading stands.
     """
 
-    def __init__(self, recognizer: Recognizer | None, status: Status | None = None) -> None:
-        self.current = recognizer
+    def __init__(self, model: LoadedModel | None, status: Status | None = None) -> None:
+        self.current = model
         self.status = status or Status(
-            phase="ready", revision=1, model=recognizer.model.title if recognizer else ""
+            phase="ready", revision=1, model=model.info.title if model else ""
         )
         self.error: EmotionError | None = None
 
@@ -88,10 +88,12 @@ class FakeService:
     def stop(self) -> None:
         """Nothing to end."""
 
-    def recognizer(
-        self, hooks: Hooks | None = None, on_wait: Callable[[Status], None] = lambda status: None
-    ) -> Recognizer:
-        """The recognizer, or the error."""
+    def model(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        on_wait: Callable[[Status], None] = lambda status: None,
+    ) -> LoadedModel:
+        """The model, or the error."""
         if self.error is not None:
             raise self.error
         assert self.current is not None

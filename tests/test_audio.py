@@ -84,7 +84,7 @@ def test_formats(
     assert correlation(recording.samples, tone(2.0)) > 0.95
     assert recording.info.file == name
     assert recording.info.codec and recording.info.container
-    assert recording.notices == ()
+    assert recording.warnings == ()
 
 
 def test_pcm16_at_16_khz_is_bit_exact(wav: Wav) -> None:
@@ -107,7 +107,7 @@ def test_plain_wav_is_read_as_ffmpeg_reads_it_but_without_it(
     for recording, p in zip(ours, (path, tagged), strict=True):
         theirs = decode(p, config)
         np.testing.assert_array_equal(recording.samples, theirs.samples)
-        assert (recording.info, recording.notices) == (theirs.info, theirs.notices)
+        assert (recording.info, recording.warnings) == (theirs.info, theirs.warnings)
 
 
 def test_the_audio_of_a_video(wav: Wav, convert: Convert) -> None:
@@ -140,16 +140,16 @@ def test_strange_names(wav: Wav) -> None:
 
 
 def test_short_audio_gets_a_notice(wav: Wav) -> None:
-    (notice,) = decode(wav(0.5), CONFIG).notices
-    assert notice.code == "short_audio" and notice.params == {"duration_s": 0.5}
+    (warning,) = decode(wav(0.5), CONFIG).warnings
+    assert warning.code == "short_audio" and warning.params == {"duration_s": 0.5}
 
 
 def test_a_flac_cut_in_the_middle_says_so(wav: Wav, convert: Convert) -> None:
     flac = convert(wav(4.0), "clip.flac")
     flac.write_bytes(flac.read_bytes()[: flac.stat().st_size // 2])
-    (notice,) = decode(flac, CONFIG).notices
-    assert notice.code == "truncated_audio"
-    assert notice.params["declared_s"] == pytest.approx(4.0, abs=0.1)
+    (warning,) = decode(flac, CONFIG).warnings
+    assert warning.code == "truncated_audio"
+    assert warning.params["declared_s"] == pytest.approx(4.0, abs=0.1)
 
 
 def write(path: Path, samples: np.ndarray, subtype: str = "PCM_16") -> Path:
@@ -236,14 +236,14 @@ def test_a_decoder_that_is_stopped_gives_no_shorter_recording(
 
 def test_a_picture_that_lasts_longer_is_not_a_truncation(wav: Wav, convert: Convert) -> None:
     picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=9", "-c:v", "mpeg4"]
-    assert decode(convert(wav(2.0), "video.mp4", *picture, "-c:a", "aac"), CONFIG).notices == ()
+    assert decode(convert(wav(2.0), "video.mp4", *picture, "-c:a", "aac"), CONFIG).warnings == ()
 
 
 def test_names_and_tags_are_not_taken_for_the_words_of_ffmpeg(wav: Wav, convert: Convert) -> None:
     tag = convert(wav(2.0), "tag.flac", "-metadata", "title=Duration: 99:00:00.00")
-    assert decode(tag, CONFIG).notices == ()
+    assert decode(tag, CONFIG).warnings == ()
     name = "  Duration: 99:00:00.00, matches no streams, moov atom not found.flac"
-    assert decode(wav(2.0, name), CONFIG).notices == ()
+    assert decode(wav(2.0, name), CONFIG).warnings == ()
 
 
 def test_a_name_that_is_not_utf8(wav: Wav, tmp_path: Path) -> None:

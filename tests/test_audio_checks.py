@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.audio.checks import BLOCK_SAMPLES, MESSAGES, Meter, length_notice, level, notice
+from emotion.audio import SampleBuffer
+from emotion.audio.checks import (
+    BLOCK_SAMPLES,
+    MESSAGES,
+    Levelled,
+    Meter,
+    length_warning,
+    level,
+    warning,
+)
 from emotion.core.config import AudioConfig
 from tests.conftest import tone
 
@@ -83,37 +92,42 @@ def test_differing_channels() -> None:
     assert not measured(np.stack([one, two], 1)[:8000]).differ()  # too short to tell
 
 
+def levelled(sound: NDArray[np.float32]) -> tuple[Levelled, NDArray[np.float32]]:
+    """What was done to the samples, and how they are read then."""
+    buffer = SampleBuffer.of(sound)
+    return level(buffer, measured(sound[:, None]), CONFIG), buffer.read()
+
+
 @pytest.mark.parametrize("offset", [0.0, 0.2])
 def test_quiet_samples_are_amplified(offset: float) -> None:
-    quiet = (tone(2.0) * 0.01 + offset).astype(np.float32)
-    meter = measured(quiet[:, None])
-    (told,) = level(quiet, meter, CONFIG).notices
-    assert told.code == "quiet_audio"
-    assert quiet.std() == pytest.approx(0.1, rel=0.05) and abs(quiet.mean()) < 1e-3
-    assert abs(quiet).max() <= 1
+    told, sound = levelled((tone(2.0) * 0.005 + offset).astype(np.float32))
+    assert [warning.code for warning in told.warnings] == ["quiet_audio"]
+    assert sound.std() == pytest.approx(0.1, rel=0.05) and abs(sound.mean()) < 1e-3
+    assert abs(sound).max() <= 1
+
+
+def test_a_little_too_quiet_needs_no_warning() -> None:
+    told, sound = levelled(tone(2.0) * 0.036)  # -42 dBFS
+    assert told.warnings == () and sound.std() == pytest.approx(0.1, rel=0.05)
 
 
 def test_a_usual_level_is_left_alone() -> None:
-    for sound in (tone(2.0), tone(2.0) * 0.1):
-        before = sound.copy()
-        levelled = level(sound, measured(sound[:, None]), CONFIG)
-        assert levelled.notices == () and levelled.peak == abs(before).max()
+    for before in (tone(2.0), tone(2.0) * 0.1):
+        told, sound = levelled(before)
+        assert told.warnings == () and told.peak == abs(before).max()
         np.testing.assert_array_equal(sound, before)
 
 
 def test_silence_is_not_amplified() -> None:
-    silence = tone(1.0) * 1e-5
-    levelled = level(silence, measured(silence[:, None]), CONFIG)
-    assert levelled.notices == () and levelled.peak < CONFIG.silence_peak
+    told, _ = levelled(tone(1.0) * 1e-5)
+    assert told.warnings == () and told.peak < CONFIG.silence_peak
 
 
 def test_a_click_limits_the_gain() -> None:
-    sound = tone(2.0) * 0.005
-    sound[100] = 0.5
-    before = sound.copy()
-    meter = measured(sound[:, None])
-    levelled = level(sound, meter, CONFIG)
-    assert [told.code for told in levelled.notices] == ["quiet_audio"]
+    before = tone(2.0) * 0.005
+    before[100] = 0.5
+    told, sound = levelled(before)
+    assert [warning.code for warning in told.warnings] == ["quiet_audio"]
     np.testing.assert_allclose(sound, (before - before.mean()) * 0.9 / 0.5, rtol=0.01, atol=1e-4)
 
 
@@ -121,17 +135,15 @@ def test_a_click_limits_the_gain() -> None:
     ("peak", "divisor"), [(100, 2**7), (20_000, 2**15), (33_000, 2**15), (5e6, 2**23), (1e30, 1e30)]
 )
 def test_integers_are_scaled(peak: float, divisor: float) -> None:
-    sound = (tone(2.0) / 0.5 * peak).astype(np.float32)
-    levelled = level(sound, measured(sound[:, None]), CONFIG)
-    assert levelled.notices[0].code == "scaled_audio"
-    assert levelled.notices[0].params["divisor"] == pytest.approx(divisor)
-    assert 0.2 < abs(sound).max() <= 1 and levelled.peak <= 1 + 1e-6
+    told, sound = levelled((tone(2.0) / 0.5 * peak).astype(np.float32))
+    assert told.warnings[0].code == "scaled_audio"
+    assert told.warnings[0].params["divisor"] == pytest.approx(divisor)
+    assert 0.2 < abs(sound).max() <= 1 + 1e-6 and told.peak <= 1 + 1e-6
 
 
 def test_peaks_over_full_scale_are_scaled_without_a_word() -> None:
-    sound = tone(2.0) * 3
-    levelled = level(sound, measured(sound[:, None]), CONFIG)
-    assert levelled.notices == () and abs(sound).max() == pytest.approx(1)
+    told, sound = levelled(tone(2.0) * 3)
+    assert told.warnings == () and abs(sound).max() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -150,12 +162,12 @@ def test_peaks_over_full_scale_are_scaled_without_a_word() -> None:
 def test_lengths(
     declared_s: float | None, exact: bool, cut: bool, code: str | None, values: dict[str, float]
 ) -> None:
-    told = length_notice(declared_s, 4.0, exact=exact, cut=cut)
+    told = length_warning(declared_s, 4.0, exact=exact, cut=cut)
     assert (told.code, told.params) == (code, values) if told else code is None
 
 
-def test_a_notice_has_its_message_filled_in() -> None:
-    told = notice("raw_audio", format="G.722")
+def test_a_warning_has_its_message_filled_in() -> None:
+    told = warning("raw_audio", format="G.722")
     assert told.message == (
         "The file has no header. Its format (G.722) was taken from the suffix of its name."
     )

@@ -41,7 +41,7 @@ def config(request: pytest.FixtureRequest) -> AudioConfig:
 
 
 def codes(path: Path, config: AudioConfig, **options: int) -> list[str]:
-    return [notice.code for notice in decode(path, config, **options).notices]
+    return [warning.code for warning in decode(path, config, **options).warnings]
 
 
 def halve(path: Path) -> Path:
@@ -90,7 +90,7 @@ def test_wav_with_wrong_sizes(
     patched(path, (b"RIFF", 4, struct.pack("<I", riff)), (b"data", 4, struct.pack("<I", data)))
     recording = decode(path, config)
     assert recording.duration_s == pytest.approx(2.0, abs=0.01)
-    assert [notice.code for notice in recording.notices] == expected
+    assert [warning.code for warning in recording.warnings] == expected
 
 
 def test_wav_with_chunks_after_the_samples_is_right(tmp_path: Path, config: AudioConfig) -> None:
@@ -105,7 +105,7 @@ def test_wav_with_chunks_after_the_samples_is_right(tmp_path: Path, config: Audi
     ):
         path.write_bytes(data + tail)
         recording = decode(path, config)
-        assert recording.duration_s == 2.0 and recording.notices == ()
+        assert recording.duration_s == 2.0 and recording.warnings == ()
 
 
 def test_two_wav_files_end_to_end_are_both_heard(tmp_path: Path, config: AudioConfig) -> None:
@@ -114,7 +114,7 @@ def test_two_wav_files_end_to_end_are_both_heard(tmp_path: Path, config: AudioCo
     path.write_bytes(path.read_bytes() * 2)
     recording = decode(path, config)
     assert recording.duration_s == pytest.approx(4.0, abs=0.01)
-    assert [notice.code for notice in recording.notices] == ["header_mismatch"]
+    assert [warning.code for warning in recording.warnings] == ["header_mismatch"]
 
 
 @pytest.mark.parametrize("form", ["RF64", "W64", "AIFF", "AU", "CAF", "FLAC"])
@@ -122,7 +122,7 @@ def test_what_is_right_in_other_containers(tmp_path: Path, config: AudioConfig, 
     path = tmp_path / "clip"  # no suffix
     soundfile.write(path, tone(2.0), 16000, format=form, subtype="PCM_24")
     recording = decode(path, config)
-    assert (recording.duration_s, recording.notices) == (2.0, ())
+    assert (recording.duration_s, recording.warnings) == (2.0, ())
 
 
 @pytest.mark.parametrize("form", ["RF64", "W64", "AIFF", "AU", "CAF"])
@@ -139,7 +139,7 @@ def test_stale_sizes_in_other_containers(tmp_path: Path, config: AudioConfig, fo
     }
     recording = decode(patched(path, changes[form]), config)
     assert recording.duration_s == pytest.approx(4.0, abs=0.01)
-    assert [notice.code for notice in recording.notices] == ["header_mismatch"]
+    assert [warning.code for warning in recording.warnings] == ["header_mismatch"]
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_channels_that_cancel(
     voice = tone(3.0)
     soundfile.write(path, np.stack([(residue - 1) * voice, voice], 1), 16000)
     recording = decode(path, config)
-    (notice,) = recording.notices
-    assert (notice.code, notice.params) == ("channels_cancel", {"channels": 2, "channel": 2})
+    (warning,) = recording.warnings
+    assert (warning.code, warning.params) == ("channels_cancel", {"channels": 2, "channel": 2})
     assert (recording.info.channels, recording.info.channel) == (2, 2)
     assert correlation(recording.samples, voice) > 0.95
     assert abs(recording.samples).max() == pytest.approx(0.5, abs=0.05)
@@ -225,7 +225,7 @@ def test_the_mix_is_the_mean_of_all_channels(
         samples[:, slot] = tone(2.0)
         soundfile.write(path, samples, 16000, subtype="PCM_24")
         recording = decode(path, AudioConfig(ffmpeg=config.ffmpeg, quiet_dbfs=-200))
-        assert recording.info.channels == channels and recording.notices == ()
+        assert recording.info.channels == channels and recording.warnings == ()
         np.testing.assert_allclose(recording.samples, tone(2.0) / channels, atol=1e-6)
 
 
@@ -243,13 +243,13 @@ def test_different_speech_a_channel(tmp_path: Path, config: AudioConfig) -> None
     call = voices(1, 2)
     soundfile.write(path, call, 16000, subtype="PCM_24")
     mixed = decode(path, config)
-    (notice,) = mixed.notices
-    assert notice.code == "channels_differ" and "--channels split" in notice.message
+    (warning,) = mixed.warnings
+    assert warning.code == "channels_differ" and "--channels split" in warning.message
     np.testing.assert_allclose(mixed.samples, call.mean(1), atol=1e-5)
     assert count_channels(path, config) == 2
     for channel in (1, 2):
         one = decode(path, config, channel=channel)
-        assert one.notices == () and one.info.channel == channel
+        assert one.warnings == () and one.info.channel == channel
         np.testing.assert_allclose(one.samples, call[:, channel - 1], atol=1e-6)
     with pytest.raises(AudioChannelError, match="no channel 3, the track has 2"):
         decode(path, config, channel=3)
@@ -271,7 +271,7 @@ def test_one_voice_in_two_places_is_no_difference(tmp_path: Path, config: AudioC
 def test_a_silent_channel_is_silent_on_its_own(tmp_path: Path, config: AudioConfig) -> None:
     path = tmp_path / "half.wav"
     soundfile.write(path, np.stack([tone(2.0), np.zeros(32000)], 1), 16000)
-    assert decode(path, config, channel=1).notices == ()
+    assert decode(path, config, channel=1).warnings == ()
     with pytest.raises(AudioSilentError):
         decode(path, config, channel=2)
 
@@ -299,11 +299,11 @@ def tracks(tmp_path: Path, convert: Convert) -> Callable[..., Path]:
 def test_tracks(tracks: Callable[..., Path], config: AudioConfig, name: str) -> None:
     both = tracks(name, tone(2.0, 1), tone(3.0, 2))
     first = decode(both, config)
-    assert [notice.code for notice in first.notices] == ["several_tracks"]
-    assert "--track N" in first.notices[0].message
+    assert [warning.code for warning in first.warnings] == ["several_tracks"]
+    assert "--track N" in first.warnings[0].message
     assert (first.info.tracks, first.info.track) == (2, 1)
     second = decode(both, config, track=2)
-    assert second.notices == () and second.info.track == 2
+    assert second.warnings == () and second.info.track == 2
     assert second.duration_s == pytest.approx(3.0, abs=0.1)
     with pytest.raises(AudioTrackError, match="no audio track 3, the file has 2"):
         decode(both, config, track=3)
@@ -314,7 +314,7 @@ def test_tracks(tracks: Callable[..., Path], config: AudioConfig, name: str) -> 
 def test_a_silent_first_track(tracks: Callable[..., Path], config: AudioConfig) -> None:
     path = tracks("clip.mkv", None, None, tone(2.0))
     recording = decode(path, config)
-    assert [notice.code for notice in recording.notices] == ["track_chosen"]
+    assert [warning.code for warning in recording.warnings] == ["track_chosen"]
     assert (recording.info.tracks, recording.info.track) == (3, 3)
     with pytest.raises(AudioSilentError):
         decode(path, config, track=1)
@@ -346,7 +346,7 @@ def test_an_undecodable_first_track(
     for path in (one, both):
         path.write_bytes(path.read_bytes().replace(known, unknown))
     recording = decode(both, config)
-    assert [notice.code for notice in recording.notices] == ["track_chosen"]
+    assert [warning.code for warning in recording.warnings] == ["track_chosen"]
     assert (recording.info.track, recording.info.codec) == (2, "aac")
     for options in ({"path": one}, {"path": both, "track": 1}):
         with pytest.raises(AudioDecodeError, match="no decoder for its codec"):
@@ -370,7 +370,7 @@ def test_a_late_start_is_silence(
     recording = decode(late, config)
     assert recording.duration_s == pytest.approx(5.0, abs=0.12)
     assert onset_s(recording.samples) == pytest.approx(3.0, abs=0.12)
-    assert recording.notices == ()
+    assert recording.warnings == ()
     with pytest.raises(AudioTooLongError):
         decode(late, AudioConfig(ffmpeg=config.ffmpeg, max_duration_s=4))
 
@@ -407,8 +407,8 @@ def test_integers_in_floating_point(
     sound = np.repeat(tone(2.0), rate_hz // 16_000)
     soundfile.write(path, sound * full_scale * 1.9, rate_hz, subtype="FLOAT")
     recording = decode(path, config)
-    (notice,) = recording.notices
-    assert (notice.code, notice.params["divisor"]) == ("scaled_audio", full_scale)
+    (warning,) = recording.warnings
+    assert (warning.code, warning.params["divisor"]) == ("scaled_audio", full_scale)
     assert 0.5 < abs(recording.samples).max() <= 1
 
 
@@ -417,7 +417,7 @@ def test_loud_audio_is_scaled_and_not_clipped(tmp_path: Path, config: AudioConfi
     loud = tone(2.0) * 5  # peak 2.5
     soundfile.write(path, loud, 16000, subtype="FLOAT")
     recording = decode(path, config)
-    assert recording.notices == () and abs(recording.samples).max() == pytest.approx(1, abs=1e-6)
+    assert recording.warnings == () and abs(recording.samples).max() == pytest.approx(1, abs=1e-6)
     write_wav(out, recording.samples)
     np.testing.assert_allclose(soundfile.read(out)[0], loud / 2.5, atol=1e-4)
 
@@ -437,8 +437,8 @@ def test_telephone_audio_by_suffix(
     recording = decode(path, config)
     assert recording.duration_s == pytest.approx(2.0, abs=0.01)
     assert recording.info.sample_rate_hz == rate_hz
-    (notice,) = recording.notices
-    assert notice.code == "raw_audio" and "suffix" in notice.message
+    (warning,) = recording.warnings
+    assert warning.code == "raw_audio" and "suffix" in warning.message
     wrong = wav(2.0, f"really-wav.{suffix}.wav").rename(path.with_name(f"wav.{suffix}"))
     assert codes(wrong, config) == []
 
@@ -461,7 +461,7 @@ def test_sphere(tmp_path: Path, config: AudioConfig, coding: str) -> None:
             decode(path, config)
         return
     recording = decode(path, config)
-    assert recording.duration_s == 2.0 and recording.notices == ()
+    assert recording.duration_s == 2.0 and recording.warnings == ()
     assert recording.info.sample_rate_hz == 8000
 
 
@@ -479,7 +479,7 @@ def test_voice_messages(tmp_path: Path, name: str, tencent: bool) -> None:
     path.write_bytes(silk(tencent=tencent))
     recording = decode(path, AudioConfig())
     assert recording.duration_s == pytest.approx(3.0, abs=0.05)
-    assert (recording.info.codec, recording.notices) == ("silk", ())
+    assert (recording.info.codec, recording.warnings) == ("silk", ())
     path.write_bytes(silk(tencent=tencent)[:-20])
     assert codes(path, AudioConfig()) == ["truncated_audio"]
 

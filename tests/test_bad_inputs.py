@@ -12,6 +12,7 @@ from emotion.audio import decode
 from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.errors import AudioEncryptedError
 from emotion.inference.engine import Engine
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.recognizer import Recognizer
 from tests.ffmpegs import programs
 
@@ -68,7 +69,7 @@ def test_each_gives_a_recording_that_says_what_is_wrong_with_it(
     recording = decode(folder / name, config)
     assert recording.duration_s == pytest.approx(seconds, abs=0.04)
     assert recording.info.channels == channels and recording.info.track == track
-    assert [notice.code for notice in recording.notices] == codes
+    assert [warning.code for warning in recording.warnings] == codes
     assert 0.01 < abs(recording.samples).max() <= 1
 
 
@@ -81,14 +82,15 @@ def test_an_encrypted_file_says_so(folder: Path, config: AudioConfig) -> None:
 def test_the_level_does_not_change_the_scores(
     folder: Path, mini_checkpoint: Path, tmp_path: Path, quieter_db: int
 ) -> None:
-    mini = Recognizer(Engine.load(mini_checkpoint, device="cpu"), name="mini", title="Mini")
+    engine = Engine.load(mini_checkpoint, device="cpu")
+    mini = Recognizer(LoadedModel(engine, name="mini", title="Mini"))
     usual = mini.recognize(folder / "11_TIMIT_SA1.WAV")
     quiet = tmp_path / "quiet.flac"
     samples = usual.samples * 10 ** (-quieter_db / 20)
     soundfile.write(quiet, samples, SAMPLE_RATE_HZ, subtype="PCM_24")
     found = mini.recognize(quiet)
-    (notice,) = found.result.warnings
-    assert notice.code == "quiet_audio"
+    (warning,) = found.result.warnings
+    assert warning.code == "quiet_audio"
     assert np.sqrt(np.square(found.samples).mean()) == pytest.approx(0.1, rel=0.3)
     scores = found.result.scores
     assert max(abs(scores[k] - v) for k, v in usual.result.scores.items()) < 0.02
@@ -99,7 +101,9 @@ def test_without_that_the_level_would_change_them(folder: Path, mini_checkpoint:
     deaf = AudioConfig(quiet_dbfs=-200)
     quiet = folder / "23_quiet_minus40dB.flac"
     scores = [
-        Recognizer(engine, name="mini", title="Mini", audio=audio).recognize(quiet).result.scores
+        Recognizer(LoadedModel(engine, name="mini", title="Mini", audio=audio))
+        .recognize(quiet)
+        .result.scores
         for audio in (AudioConfig(), deaf)
     ]
     assert max(abs(scores[0][k] - scores[1][k]) for k in scores[0]) > 0.02

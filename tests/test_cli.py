@@ -19,6 +19,7 @@ from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
 from emotion.models import download
 from emotion.recognition import opening as lifecycle
+from emotion.recognition import pipeline
 from tests.conftest import tone
 
 Wav = Callable[..., Path]
@@ -92,16 +93,14 @@ def test_an_unexpected_failure_does_not_stop_the_others_either(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from emotion.recognition.recognizer import Recognizer
+    decode = pipeline.decode
 
-    decode = Recognizer.decode
-
-    def broken(self: Recognizer, path: Path, **options: Any) -> Any:
+    def broken(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == "bad.wav":
             raise ZeroDivisionError("surprise")
-        return decode(self, path, **options)
+        return decode(path, *arguments, **options)
 
-    monkeypatch.setattr(Recognizer, "decode", broken)
+    monkeypatch.setattr(pipeline, "decode", broken)
     assert recognize("--json", wav(1.0, "bad.wav"), wav(1.0, "good.wav")) == 1
     bad, good = records(capsys.readouterr().out)
     assert bad["error"]["message"] == "ZeroDivisionError: surprise" and "emotion" in good

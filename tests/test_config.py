@@ -10,7 +10,6 @@ from emotion.core.config import (
     EngineConfig,
     SegmentationConfig,
     ServerConfig,
-    check_granularity,
 )
 from emotion.core.errors import ConfigError
 
@@ -77,9 +76,3 @@ def test_bad_variables_are_named_with_what_they_must_be(name: str, value: str, n
 def test_options_out_of_range_are_refused(make: type[object]) -> None:
     with pytest.raises(ConfigError):
         make()
-
-
-def test_granularity() -> None:
-    assert check_granularity("frame") == "frame"
-    with pytest.raises(ConfigError, match="'utterance' or 'frame'"):
-        check_granularity("word")

@@ -319,7 +319,7 @@ def test_offline(both: Hubs, models: Path, name: str) -> None:
 def test_the_embedded_model_is_on_no_hub(
     config: EngineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "PROJECT_DIR", tmp_path)
+    monkeypatch.setattr(weights, "bundled_model", lambda name: tmp_path / "models" / name)
     with pytest.raises(ModelMissingError, match="comes with the source code"):
         fetch(EMBEDDED, config)
 

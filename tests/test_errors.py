@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.cli import EXIT_CODES, exit_code
+from emotion.cli.exit_codes import EXIT_CODES, exit_code
 from emotion.core import errors
 from emotion.core.errors import (
     AudioTooShortError,
@@ -28,7 +28,7 @@ def tree(root: type[EmotionError] = EmotionError) -> Iterator[type[EmotionError]
 
 
 def test_the_docstring_shows_the_whole_tree() -> None:
-    shown = set(re.findall(r"[─ ] (\w+Error)\b", errors.__doc__ or ""))
+    shown = set(re.findall(r"\b\w+Error\b", errors.__doc__ or ""))
     assert shown == {kind.__name__ for kind in tree()} | {"EmotionError"}
 
 

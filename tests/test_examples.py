@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from emotion.core.config import PROJECT_DIR
-from emotion.ui.examples import load_examples, own_example
+from emotion.models.store import example_clip
+from emotion.ui.examples import load_examples
 
 
 def test_those_of_the_product_are_one_an_emotion() -> None:
@@ -29,10 +30,10 @@ def test_other_files_are_left_out(tmp_path: Path) -> None:
 
 
 def test_the_models_own_clip(tmp_path: Path) -> None:
-    assert own_example(None) is None
-    assert own_example(tmp_path / "absent") is None
+    assert example_clip(None) is None
+    assert example_clip(tmp_path / "absent") is None
     (tmp_path / "notes.txt").touch()
-    assert own_example(tmp_path) is None
+    assert example_clip(tmp_path) is None
     (tmp_path / "test.wav").touch()
-    assert own_example(tmp_path) == tmp_path / "test.wav"
-    assert own_example(tmp_path / "test.wav") == tmp_path / "test.wav"
+    assert example_clip(tmp_path) == tmp_path / "test.wav"
+    assert example_clip(tmp_path / "test.wav") == tmp_path / "test.wav"

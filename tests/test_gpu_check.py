@@ -20,9 +20,9 @@ from emotion.core.errors import (
     GpuUnusedError,
     TorchWithoutCudaError,
 )
+from emotion.core.i18n import error_pairs
 from emotion.inference import gpu_check
 from emotion.inference.gpu_check import Card, Torch, cuda_available, diagnose, find_card, unused_gpu
-from emotion.ui.texts import error_pairs
 
 CPU = Torch("2.13.0+cpu", None)
 CUDA_13 = Torch("2.13.0+cu130", "13.0", "The NVIDIA driver on your system is too old")

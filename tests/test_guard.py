@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotion.api.security import Guard, is_denied
+from emotion.api.security import SecurityMiddleware, is_denied
 
 
 def call(path: str, *, kind: str = "http", body: tuple[bytes, ...] = (b"<head></head>",)) -> Any:
@@ -31,7 +31,7 @@ def call(path: str, *, kind: str = "http", body: tuple[bytes, ...] = (b"<head></
         sent.append(message)
 
     scope = {"type": kind, "path": path, "headers": [(b"accept-encoding", b"br"), (b"x", b"y")]}
-    asyncio.run(Guard(app, b"<script>1</script>")(scope, receive, send))
+    asyncio.run(SecurityMiddleware(app, b"<script>1</script>")(scope, receive, send))
     if not sent:
         return None, {}, b"", seen
     content = b"".join(message.get("body", b"") for message in sent[1:])

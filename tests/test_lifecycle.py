@@ -40,10 +40,10 @@ def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 def test_auto_takes_the_local_default(hub: FakeHub) -> None:
     hub.local = hub.tiny
     phases: list[str] = []
-    recognizer = open_model(CONFIG, lambda status: phases.append(status.phase))
-    assert recognizer.model.name == DEFAULT
-    assert recognizer.model.title == "Emotion2Vec+ Large"
-    assert recognizer.model.fallback_reason is None
+    model = open_model(CONFIG, lambda status: phases.append(status.phase))
+    assert model.info.name == DEFAULT
+    assert model.info.title == "Emotion2Vec+ Large"
+    assert model.info.fallback_reason is None
     assert phases == ["reading", "building", "warming"]
 
 
@@ -51,9 +51,9 @@ def test_auto_falls_back_and_says_so(hub: FakeHub, caplog: pytest.LogCaptureFixt
     hub.error = DownloadError(name=DEFAULT, reason="hub unreachable")
     hub.go.set()
     with caplog.at_level(logging.WARNING):
-        recognizer = open_model(CONFIG)
-    assert recognizer.model.name == EMBEDDED
-    assert "hub unreachable" in (recognizer.model.fallback_reason or "")
+        model = open_model(CONFIG)
+    assert model.info.name == EMBEDDED
+    assert "hub unreachable" in (model.info.fallback_reason or "")
     assert "emotion2vec_mini answers" in caplog.text
 
 
@@ -72,8 +72,8 @@ def test_an_unknown_name_and_a_broken_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_keeps_its_own_name(tiny_checkpoint: Path) -> None:
-    recognizer = open_model(named(tiny_checkpoint))
-    assert recognizer.model.name == recognizer.model.title == tiny_checkpoint.name
+    model = open_model(named(tiny_checkpoint))
+    assert model.info.name == model.info.title == tiny_checkpoint.name
 
 
 def test_no_memory_on_the_device_falls_back(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +88,9 @@ def test_no_memory_on_the_device_falls_back(hub: FakeHub, monkeypatch: pytest.Mo
         return load(folder, precision, **options)
 
     monkeypatch.setattr(engine, "load_checkpoint", full_once)
-    recognizer = open_model(CONFIG)
-    assert recognizer.model.name == EMBEDDED
-    assert "CUDA out of memory" in (recognizer.model.fallback_reason or "")
+    model = open_model(CONFIG)
+    assert model.info.name == EMBEDDED
+    assert "CUDA out of memory" in (model.info.fallback_reason or "")
 
 
 # Devices.

@@ -24,7 +24,6 @@ from emotion.inference.engine import Engine
 from emotion.models import download
 from emotion.recognition import opening as lifecycle
 from emotion.recognition.opening import Status, open_model
-from emotion.recognition.recognizer import Hooks
 from emotion.services import model_service
 from emotion.services.model_service import ModelService
 from tests.fakes import FakeHub
@@ -64,15 +63,15 @@ def test_the_embedded_model_answers_while_the_default_is_downloaded(
 ) -> None:
     service = start(CONFIG)
     assert hub.reached.wait(20)
-    interim = service.recognizer()
-    assert interim.model.name == EMBEDDED
-    assert "still being downloaded" in (interim.model.fallback_reason or "")
+    interim = service.model()
+    assert interim.info.name == EMBEDDED
+    assert "still being downloaded" in (interim.info.fallback_reason or "")
     assert (service.status.phase, service.status.fraction) == ("downloading", 0.5)
     hub.go.set()
     waited: list[Status] = []
-    while (final := service.recognizer(on_wait=waited.append)) is interim:
+    while (final := service.model(on_wait=waited.append)) is interim:
         pass
-    assert final.model.name == DEFAULT and final.model.fallback_reason is None
+    assert final.info.name == DEFAULT and final.info.fallback_reason is None
     assert service.status.phase == "ready" and service.status.fallback is None
     assert service.status.load_s is not None
 
@@ -84,10 +83,10 @@ def test_a_failed_download_leaves_the_embedded_model_with_the_reason(
     hub.error = DownloadError(name=DEFAULT, reason="disk full")
     hub.go.set()
     while service.status.phase != "ready":
-        service.recognizer()
-    assert service.recognizer().model.name == EMBEDDED
+        service.model()
+    assert service.model().info.name == EMBEDDED
     assert isinstance(service.status.fallback, DownloadError)
-    assert "disk full" in (service.recognizer().model.fallback_reason or "")
+    assert "disk full" in (service.model().info.fallback_reason or "")
 
 
 def test_a_missing_embedded_model_does_not_keep_the_default_away(
@@ -95,10 +94,10 @@ def test_a_missing_embedded_model_does_not_keep_the_default_away(
 ) -> None:
     hub.embedded = None
     hub.go.set()
-    assert start(CONFIG).recognizer().model.name == DEFAULT
+    assert start(CONFIG).model().info.name == DEFAULT
     hub.error = DownloadError(name=DEFAULT, reason="no route")
     with pytest.raises(ModelError, match=r"no route.*gone"):
-        start(CONFIG).recognizer()
+        start(CONFIG).model()
     with pytest.raises(ModelError, match=r"no route.*gone"):
         open_model(CONFIG)
 
@@ -125,7 +124,7 @@ def test_a_click_waits_while_the_model_is_only_loading(
         if status.phase == "reading":
             gate.set()
 
-    assert service.recognizer(on_wait=on_wait).model.name == tiny_checkpoint.name
+    assert service.model(on_wait=on_wait).info.name == tiny_checkpoint.name
     assert "reading" in seen
     assert service.current is not None
 
@@ -134,7 +133,7 @@ def test_waiting_can_be_cancelled(hub: FakeHub, start: Callable[[Config], ModelS
     service = start(named(DEFAULT))
     assert hub.reached.wait(20)
     with pytest.raises(CancelledError):
-        service.recognizer(Hooks(cancelled=lambda: True))
+        service.model(lambda: True)
 
 
 def test_a_failure_reaches_those_who_wait(
@@ -142,7 +141,7 @@ def test_a_failure_reaches_those_who_wait(
 ) -> None:
     service = start(named(tmp_path))
     with pytest.raises(CheckpointError):
-        service.recognizer()
+        service.model()
     assert service.status.phase == "failed" and service.current is None
 
 
@@ -154,7 +153,7 @@ def test_an_unexpected_failure_too(
 
     monkeypatch.setattr(lifecycle, "locate", broken)
     with pytest.raises(ModelError, match="ZeroDivisionError: surprise"):
-        start(named("x")).recognizer()
+        start(named("x")).model()
 
 
 def test_stopping_ends_a_download(hub: FakeHub, start: Callable[[Config], ModelService]) -> None:
@@ -171,11 +170,11 @@ def test_a_click_is_answered_whenever_the_download_ends(
     monkeypatch: pytest.MonkeyPatch,
     failing: bool,
 ) -> None:
-    """Lets loading end at each line of `ModelService.recognizer` in turn."""
+    """Lets loading end at each line of `ModelService.model` in turn."""
     loaded = open_model(named(hub.tiny))
     for module in (lifecycle, model_service):
         monkeypatch.setattr(module, "load_model", lambda *args: loaded)  # in no time
-    code = ModelService.recognizer.__code__
+    code = ModelService.model.__code__
     lines = sorted({line for _, _, line in code.co_lines() if line is not None})
     held = set()
     for line in lines:
@@ -197,7 +196,7 @@ def test_a_click_is_answered_whenever_the_download_ends(
         tracer = sys.gettrace()
         sys.settrace(trace)
         try:
-            answer = service.recognizer()
+            answer = service.model()
         finally:
             sys.settrace(tracer)
         assert answer is loaded, f"loading ended at line {line - code.co_firstlineno}"
@@ -216,7 +215,7 @@ def test_a_device_that_is_not_there_fails_before_a_download(
     monkeypatch.setattr(gpu_check, "find_card", lambda: None)
     service = start(Config(engine=EngineConfig(model=model, device="cuda")))
     with pytest.raises(DeviceError, match="no CUDA device is available"):
-        service.recognizer()
+        service.model()
     assert service.status.phase == "failed"
     assert not hub.reached.is_set()
 

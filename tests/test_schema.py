@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +10,13 @@ import pytest
 
 from emotion.core.labels import LABELS
 from emotion.core.results import Result
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.recognizer import Recognizer
-from tests.conftest import tone
-from tests.test_recognizer import recording
 
 
 @pytest.fixture
-def data(fake_recognizer: Recognizer) -> dict[str, Any]:
-    analysed = fake_recognizer.analyse(recording(tone(65)), granularity="frame")
-    return analysed.result.to_dict()
+def data(fake_model: LoadedModel, wav: Callable[..., Path]) -> dict[str, Any]:
+    return Recognizer(fake_model).recognize(wav(65), granularity="frame").result.to_dict()
 
 
 def test_classic_fields_come_first_under_their_names(data: dict[str, Any]) -> None:
@@ -42,7 +42,15 @@ def test_unknown_fields_are_ignored_and_a_newer_version_is_refused(data: dict[st
         Result.from_dict({**data, "schema_version": 2})
 
 
-def test_absent_parts_are_left_out(fake_recognizer: Recognizer, tmp_path: Path) -> None:
-    data = fake_recognizer.analyse(recording(tone(2))).result.to_dict()
+def test_times_are_local_and_utc(data: dict[str, Any]) -> None:
+    local = datetime.strptime(data["timestamp"], "%Y-%m-%d %H:%M:%S").astimezone()
+    utc = datetime.strptime(data["timestamp_utc"], "%Y-%m-%dT%H:%M:%SZ")
+    assert local.astimezone(timezone.utc) == utc.replace(tzinfo=timezone.utc)
+    del data["timestamp_utc"]  # as in results of earlier versions
+    assert Result.from_dict(data).timestamp_utc == ""
+
+
+def test_absent_parts_are_left_out(fake_model: LoadedModel, wav: Callable[..., Path]) -> None:
+    data = Recognizer(fake_model).recognize(wav(2)).result.to_dict()
     assert "frames" not in data and "segments" not in data
     assert data["warnings"] == []

@@ -16,12 +16,13 @@ import uvicorn
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from emotion.api.status import Status as StatusBody
 from emotion.audio import ffmpeg_path
 from emotion.core.config import PROJECT_DIR, Config, ServerConfig
 from emotion.core.errors import CheckpointError, TorchWithoutCudaError
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
-from emotion.recognition.recognizer import Recognizer
-from emotion.server import _bind, create_app, status_body
+from emotion.server import _bind, create_app
 from tests.fakes import FakeEngine, FakeService
 
 Serve = Callable[..., str]
@@ -29,8 +30,8 @@ Serve = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def fake() -> FakeService:
-    recognizer = Recognizer(FakeEngine(), name="fake", title="Fake")  # type: ignore[arg-type]
-    return FakeService(recognizer)
+    model = LoadedModel(FakeEngine(), name="fake", title="Fake")
+    return FakeService(model)
 
 
 @pytest.fixture(scope="module")
@@ -181,15 +182,15 @@ def test_events_are_not_summed_up(
 
 def test_what_the_status_tells(fake: FakeService) -> None:
     service: Any = FakeService(None, Status("downloading", 3, "Large", 25, 100))
-    body = status_body(service)
+    body = StatusBody.of(service).model_dump()
     assert (body["phase"], body["fraction"], body["memory"]) == ("downloading", 0.25, None)
     error = CheckpointError(folder="x", reason="broken")
-    body = status_body(FakeService(None, Status("failed", 4, error=error)))  # type: ignore[arg-type]
+    body = StatusBody.of(FakeService(None, Status("failed", 4, error=error))).model_dump()  # type: ignore[arg-type]
     assert body["error"]["code"] == "checkpoint_invalid"
     assert body["fetch_command"] == "bash run.sh download emotion2vec_plus_large"
     assert body["gpu"] is None
     gpu = TorchWithoutCudaError(card="Card", driver="1.2", torch="2+cpu", command="do this")
-    body = status_body(FakeService(fake.current, Status("ready", 5, gpu=gpu)))  # type: ignore[arg-type]
+    body = StatusBody.of(FakeService(fake.current, Status("ready", 5, gpu=gpu))).model_dump()  # type: ignore[arg-type]
     assert body["gpu"]["code"] == "torch_without_cuda"
     assert body["gpu"]["en"].endswith("Install the build with CUDA: do this")
     assert body["gpu"]["zh"].endswith("请安装含 CUDA 的版本：do this")
@@ -202,7 +203,7 @@ def test_the_status_tells_visitors_no_folders(fake: FakeService, tmp_path: Path)
     service: Any = FakeService(fake.current, Status("ready", 4, fallback=error, error=error))
     fake.current.example = tmp_path  # type: ignore[union-attr]
     try:
-        body = status_body(service)
+        body = StatusBody.of(service).model_dump()
     finally:
         fake.current.example = None  # type: ignore[union-attr]
     assert body["example"] == "own.wav"

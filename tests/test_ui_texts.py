@@ -1,4 +1,4 @@
-"""The page's texts: both languages, the same values, every error and notice."""
+"""The page's texts: both languages, the same values, every error and warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from emotion.audio.checks import MESSAGES, notice
+from emotion.audio.checks import MESSAGES, warning
 from emotion.core import errors
 from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import (
@@ -18,18 +18,16 @@ from emotion.core.errors import (
     EmotionError,
     ModelMissingError,
 )
-from emotion.core.results import Notice
-from emotion.ui.language import LOCALES, language_of, message_id, translations
-from emotion.ui.texts import (
+from emotion.core.i18n import (
     ERRORS_ZH,
-    NOTICES_ZH,
     REASONS_ZH,
-    TEXTS,
+    WARNINGS_ZH,
     error_pairs,
-    notice_pair,
-    pair,
-    text,
+    warning_pair,
 )
+from emotion.core.results import ResultWarning
+from emotion.ui.language import LOCALES, language_of, message_id, translations
+from emotion.ui.texts import TEXTS, pair, text
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SOURCES = [path for path in (PROJECT_DIR / "emotion").rglob("*.py") if path.parent.name != "ui"]
@@ -91,33 +89,33 @@ def test_a_hint_names_the_model() -> None:
     assert "python -m emotion download big" in hint[1]
 
 
-def test_every_notice_of_the_core_is_translated_with_the_same_values() -> None:
-    source = (PROJECT_DIR / "emotion" / "recognizer.py").read_text("utf-8")
-    others = set(re.findall(r'Notice\(\s*"(\w+)"', source))
-    assert set(NOTICES_ZH) == others | set(MESSAGES)
+def test_every_warning_of_the_core_is_translated_with_the_same_values() -> None:
+    source = (PROJECT_DIR / "emotion" / "recognition" / "pipeline.py").read_text("utf-8")
+    others = set(re.findall(r'ResultWarning\(\s*"(\w+)"', source))
+    assert set(WARNINGS_ZH) == others | set(MESSAGES)
     for code, message in MESSAGES.items():
-        assert fields(NOTICES_ZH[code]) == fields(message)
-        assert ("--" in message) == ("--" in NOTICES_ZH[code])
+        assert fields(WARNINGS_ZH[code]) == fields(message)
+        assert ("--" in message) == ("--" in WARNINGS_ZH[code])
 
 
 def test_a_truncation_without_a_length_has_its_own_words() -> None:
-    told = notice_pair(notice("truncated_audio.unknown_length", decoded_s=2.0))
+    told = warning_pair(warning("truncated_audio.unknown_length", decoded_s=2.0))
     assert told == (
         "文件没有正常结尾，读出了 2.0 秒，可能不完整。",
         "The file has no proper end: 2.0 s could be decoded, it may be truncated.",
     )
-    assert "4.0 秒" in notice_pair(notice("truncated_audio", declared_s=4.0, decoded_s=2.0))[0]
+    assert "4.0 秒" in warning_pair(warning("truncated_audio", declared_s=4.0, decoded_s=2.0))[0]
 
 
-def test_a_notice_is_told_in_both_languages() -> None:
-    notice = Notice("short_audio", "Only 0.50 s of audio.", {"duration_s": 0.5})
-    zh, en = notice_pair(notice)
+def test_a_warning_is_told_in_both_languages() -> None:
+    warning = ResultWarning("short_audio", "Only 0.50 s of audio.", {"duration_s": 0.5})
+    zh, en = warning_pair(warning)
     assert "0.50 秒" in zh
     assert en == "Only 0.50 s of audio."
 
 
-def test_an_unknown_notice_is_shown_as_it_is() -> None:
-    assert notice_pair(Notice("new", "Something.")) == ("Something.", "Something.")
+def test_an_unknown_warning_is_shown_as_it_is() -> None:
+    assert warning_pair(ResultWarning("new", "Something.")) == ("Something.", "Something.")
 
 
 def test_values_are_filled_in() -> None:

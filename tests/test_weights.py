@@ -71,7 +71,7 @@ def test_unknown_names(name: str, models: Path) -> None:
 def test_the_embedded_model_is_found_beside_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(weights, "PROJECT_DIR", tmp_path)
+    monkeypatch.setattr(weights, "bundled_model", lambda name: tmp_path / "models" / name)
     folder = write_model(tmp_path / "models" / EMBEDDED)
     assert locate(EMBEDDED, tmp_path / "elsewhere") == folder
     own = write_model(tmp_path / "elsewhere" / EMBEDDED)

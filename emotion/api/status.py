@@ -74,24 +74,24 @@ class Status(BaseModel):
     def of(cls, service: ModelService) -> Status:
         """The status of one moment."""
         now = service.snapshot
-        status, current = now.status, now.recognizer
+        status, current = now.status, now.model
         clip = example_clip(current.example) if current else None
         ready = current is not None and status.phase == "ready"
         return cls(
             phase=status.phase,
-            model=current.model.title if current and ready else status.model,
+            model=current.info.title if current and ready else status.model,
             fraction=round(status.fraction, 4),
             done_bytes=status.done_bytes,
             total_bytes=status.total_bytes,
             fallback=ErrorText.of(status.fallback),
-            engine=current.model.engine if current else None,
+            engine=current.info.engine if current else None,
             engine_fallback=ErrorText.of(status.engine_fallback),
             fetch_command=f"bash run.sh download {DEFAULT}",
             error=ErrorText.of(status.error),
             gpu=ErrorText.of(status.gpu),
             memory=current.engine.memory if current else None,
-            device=current.model.device if current else None,
-            precision=current.model.precision if current else None,
+            device=current.info.device if current else None,
+            precision=current.info.precision if current else None,
             load_s=status.load_s,
             example=readable(clip.name) if clip else None,
             revision=status.revision,

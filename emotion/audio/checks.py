@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emotion.audio.samples import SampleBuffer, Samples
 from emotion.core.config import AudioConfig
-from emotion.core.results import Notice
+from emotion.core.results import ResultWarning
 
 BLOCK_SAMPLES = 800  # 50 ms: the resolution of a channel's loudness over time
 _CANCELS = 0.1  # power of the mix, relative to that of channels that know nothing of each other
@@ -21,10 +21,11 @@ _INTEGER_RANGE = 16.0  # a peak that no mix in floating point reaches
 _INTEGER_BITS = (7, 15, 23, 31)
 _USUAL_LEVEL_DBFS = -20.0
 _HEADROOM = 0.9
+_WARN_DBFS = -45.0  # from here on down the level would change the result
 _LEAST_GAIN = 1.5
 _SLACK_S = 0.2
 
-# The English of each warning; `emotion.ui.texts.NOTICES_ZH` has the Chinese.
+# The English of each warning; `emotion.ui.texts.WARNINGS_ZH` has the Chinese.
 MESSAGES = {
     "short_audio": "Only {duration_s:.2f} s of audio: the result is less reliable under 1 s.",
     "truncated_audio": (
@@ -65,14 +66,14 @@ MESSAGES = {
 }
 
 
-def notice(code: str, **params: float | str) -> Notice:
+def warning(code: str, **params: float | str) -> ResultWarning:
     """A warning with its English message filled in.
 
     Args:
         code: A key of `MESSAGES`; what follows a full stop in it chooses the wording only.
         **params: The values in the message.
     """
-    return Notice(code.split(".")[0], MESSAGES[code].format(**params), params)
+    return ResultWarning(code.split(".")[0], MESSAGES[code].format(**params), params)
 
 
 class Meter:
@@ -188,11 +189,11 @@ class Levelled:
 
     Attributes:
         peak: The highest magnitude afterwards.
-        notices: What a reader must know of it.
+        warnings: What a reader must know of it.
     """
 
     peak: float
-    notices: tuple[Notice, ...]
+    warnings: tuple[ResultWarning, ...]
 
 
 def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
@@ -207,13 +208,13 @@ def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
         meter: Has measured them.
         config: Limits.
     """
-    notices = []
+    warnings = []
     peak = max(-meter.low, meter.high)
     reach, rms, divisor = max(meter.high - meter.mean, meter.mean - meter.low), meter.level, 1.0
     if peak > _INTEGER_RANGE:
         fits = (2.0**bits for bits in _INTEGER_BITS if peak <= 1.5 * 2.0**bits)
         divisor = next(fits, peak)
-        notices.append(notice("scaled_audio", peak=peak, divisor=divisor))
+        warnings.append(warning("scaled_audio", peak=peak, divisor=divisor))
     divisor *= max(1.0, peak / divisor)
     peak, reach, rms = peak / divisor, reach / divisor, rms / divisor
     samples.gain = 1 / divisor
@@ -222,16 +223,17 @@ def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
     quiet = config.silence_peak <= peak and level_dbfs < config.quiet_dbfs and rms > 0
     if quiet and gain > _LEAST_GAIN:
         samples.offset, samples.gain = meter.mean, gain / divisor
-        gain_db = 20 * float(np.log10(gain))
-        values = {"level_dbfs": round(level_dbfs, 1), "gain_db": round(gain_db, 1)}
-        notices.append(notice("quiet_audio", **values))
         peak = reach * gain
-    return Levelled(peak, tuple(notices))
+        if level_dbfs < _WARN_DBFS:
+            gain_db = 20 * float(np.log10(gain))
+            values = {"level_dbfs": round(level_dbfs, 1), "gain_db": round(gain_db, 1)}
+            warnings.append(warning("quiet_audio", **values))
+    return Levelled(peak, tuple(warnings))
 
 
-def length_notice(
+def length_warning(
     declared_s: float | None, decoded_s: float, *, exact: bool, cut: bool
-) -> Notice | None:
+) -> ResultWarning | None:
     """The warning about a length other than the header's, if there is one to give.
 
     Args:
@@ -243,9 +245,9 @@ def length_notice(
     slack_s = _SLACK_S + 0.01 * decoded_s
     lengths = {"declared_s": round(declared_s or 0.0, 2), "decoded_s": round(decoded_s, 2)}
     if declared_s is not None and declared_s - decoded_s > slack_s:
-        return notice("truncated_audio", **lengths)
+        return warning("truncated_audio", **lengths)
     if cut:
-        return notice("truncated_audio.unknown_length", decoded_s=lengths["decoded_s"])
+        return warning("truncated_audio.unknown_length", decoded_s=lengths["decoded_s"])
     if exact and declared_s and decoded_s - declared_s > slack_s:
-        return notice("header_mismatch", **lengths)
+        return warning("header_mismatch", **lengths)
     return None

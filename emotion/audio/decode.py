@@ -277,7 +277,7 @@ def _failure(
     if run.code < 0 or run.code == _INTERRUPTED:
         raise AudioDecodeError(file=name, reason="FFmpeg was stopped before the end")
     if received and not (run.code and "Cannot allocate memory" in log):
-        return None  # a damaged tail still leaves what was decoded; see `checks.length_notice`
+        return None  # a damaged tail still leaves what was decoded; see `checks.length_warning`
     if run.code or not probe.opened or "Decoding requested" in log:
         return AudioDecodeError(file=name, reason=reason(log))
     return AudioDecodeError(file=name, reason="it holds no samples")

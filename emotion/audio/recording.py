@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from emotion.audio.checks import length_notice, level, notice
+from emotion.audio.checks import length_warning, level, warning
 from emotion.audio.decode import Track, Wanted, has_sound, read_track
 from emotion.audio.formats import Source, inspect
 from emotion.audio.samples import SampleBuffer, Samples
@@ -29,7 +29,7 @@ from emotion.core.errors import (
     AudioTrackError,
     ConfigError,
 )
-from emotion.core.results import AudioInfo, Notice, readable
+from emotion.core.results import AudioInfo, ResultWarning, readable
 
 _MOST_TRACKS = 32  # that are looked at
 _LEAST_START_S = 0.1
@@ -44,13 +44,13 @@ class Recording:
     Attributes:
         buffer: What the network hears: 16 kHz, mono, full scale 1.
         info: The recording as it was given.
-        notices: What a reader of its result must know.
+        warnings: What a reader of its result must know.
         decode_s: Seconds that decoding took.
     """
 
     buffer: SampleBuffer
     info: AudioInfo
-    notices: tuple[Notice, ...]
+    warnings: tuple[ResultWarning, ...]
     decode_s: float
 
     @property
@@ -94,20 +94,20 @@ def decode(
     source = inspect(path)
     choice = _choose(source, config, track, channel, cancelled)
     found, wanted = choice.track, choice.wanted
-    notices = [notice("raw_audio", format=source.raw)] if source.raw else []
+    warnings = [warning("raw_audio", format=source.raw)] if source.raw else []
     loudest = found.meter.loudest_if_cancelled() if channel is None else None
     if loudest is not None and found.has_sound(config):
-        notices.append(notice("channels_cancel", channels=found.channels, channel=loudest + 1))
+        warnings.append(warning("channels_cancel", channels=found.channels, channel=loudest + 1))
         wanted = replace(wanted, channel=loudest + 1)
         found = read_track(source, config, wanted)
     elif channel is None and found.meter.differ():
-        notices.append(notice("channels_differ", channels=found.channels))
-    notices += choice.notices
+        warnings.append(warning("channels_differ", channels=found.channels))
+    warnings += choice.warnings
     samples = _with_start(found, source, config)
-    notices += _length(found, samples.duration_s, source, wanted.track, config)
-    notices += _check_samples(samples, found, source.name, config, minimum_samples)
+    warnings += _length(found, samples.duration_s, source, wanted.track, config)
+    warnings += _check_samples(samples, found, source.name, config, minimum_samples)
     info = _describe(found, wanted, source, samples.size, size_bytes)
-    return Recording(samples, info, tuple(notices), time.perf_counter() - started)
+    return Recording(samples, info, tuple(warnings), time.perf_counter() - started)
 
 
 def count_channels(
@@ -145,7 +145,7 @@ def _check_file(path: Path, config: AudioConfig) -> int:
 class _Choice:
     track: Track
     wanted: Wanted
-    notices: tuple[Notice, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
 
 def _choose(
@@ -174,15 +174,15 @@ def _choose(
         return _Choice(_decoded(first), wanted)
     wanted = replace(wanted, track=number)
     others = range(number + 1, min(count, _MOST_TRACKS) + 1)
-    notices = []
+    warnings = []
     if number > 1:
-        notices.append(notice("track_chosen", first=1, track=number, tracks=count))
+        warnings.append(warning("track_chosen", first=1, track=number, tracks=count))
     if any(
         not _scheme(source, other) and has_sound(source, config, replace(wanted, track=other))
         for other in others
     ):
-        notices.append(notice("several_tracks", track=number, tracks=count))
-    return _Choice(found, wanted, tuple(notices))
+        warnings.append(warning("several_tracks", track=number, tracks=count))
+    return _Choice(found, wanted, tuple(warnings))
 
 
 def _scheme(source: Source, track: int) -> str:
@@ -226,10 +226,10 @@ def _with_start(found: Track, source: Source, config: AudioConfig) -> SampleBuff
 
 def _length(
     found: Track, decoded_s: float, source: Source, track: int, config: AudioConfig
-) -> list[Notice]:
-    notices = []
+) -> list[ResultWarning]:
+    warnings = []
     if decoded_s < config.short_s:
-        notices.append(notice("short_audio", duration_s=round(decoded_s, 3)))
+        warnings.append(warning("short_audio", duration_s=round(decoded_s, 3)))
     probe, wav = found.probe, source.wav
     declared_s, exact, cut = None, probe.container in _EXACT, probe.cut or source.ends_early
     if wav is not None:
@@ -243,13 +243,13 @@ def _length(
         alone = not probe.video and len(probe.tracks) == 1
         tagged_s = probe.tracks[track - 1].duration_s
         declared_s = tagged_s or (probe.duration_s if alone else None)
-    said = length_notice(declared_s, decoded_s, exact=exact, cut=cut)
-    return [*notices, said] if said else notices
+    said = length_warning(declared_s, decoded_s, exact=exact, cut=cut)
+    return [*warnings, said] if said else warnings
 
 
 def _check_samples(
     samples: SampleBuffer, found: Track, name: str, config: AudioConfig, minimum: int
-) -> tuple[Notice, ...]:
+) -> tuple[ResultWarning, ...]:
     """Refuses samples that give no result; levels the others."""
     if samples.size < minimum:
         duration_s, minimum_s = samples.duration_s, minimum / SAMPLE_RATE_HZ
@@ -261,7 +261,7 @@ def _check_samples(
     if levelled.peak < config.silence_peak:
         peak_dbfs = 20 * np.log10(max(levelled.peak, 1e-10))
         raise AudioSilentError(file=name, peak_dbfs=peak_dbfs)
-    return levelled.notices
+    return levelled.warnings
 
 
 def _describe(

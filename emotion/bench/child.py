@@ -133,7 +133,7 @@ def gemm_rate(precision: str, device: str) -> float:
     """Operations a second of 2048 x 2048 x 2048 matrix products: what the machine can do now."""
     import torch
 
-    from emotion.inference.device import DTYPES
+    from emotion.models.numerics import DTYPES
 
     cuda = device != "cpu" and torch.cuda.is_available()
     place = torch.device("cuda" if cuda else "cpu")

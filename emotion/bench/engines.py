@@ -95,7 +95,7 @@ class _Emotion:
 
     @staticmethod
     def _answer(output: FrameOutput) -> Answer:
-        from emotion.recognition.recognizer import softmax
+        from emotion.recognition.aggregation import softmax
 
         scores = softmax(output.logits.mean(0, dtype=np.float64))
         embedding = output.features.mean(0, dtype=np.float64)

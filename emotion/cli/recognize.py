@@ -24,7 +24,7 @@ from emotion.core.options import Granularity, RecognitionOptions
 from emotion.core.results import readable
 
 if TYPE_CHECKING:
-    from emotion.recognition.recognizer import Recognizer
+    from emotion.recognition.loaded_model import LoadedModel
     from emotion.services.recognitions import FinishedRun
     from emotion.storage.run_store import RunStore
 
@@ -77,7 +77,7 @@ class _Work:
     """Recognises a file, or each of its channels on its own."""
 
     def __init__(
-        self, model: Recognizer, store: RunStore, asked: RecognitionOptions, *, split: bool
+        self, model: LoadedModel, store: RunStore, asked: RecognitionOptions, *, split: bool
     ) -> None:
         self.stop = threading.Event()
         self._model = model
@@ -107,7 +107,7 @@ class _Work:
         request = JobRequest(path, replace(self._asked, channel=channel))
         callbacks = ProgressCallbacks(cancelled=self.stop.is_set)
         try:
-            return run(self._model, request, self._store, callbacks)
+            return run(self._model, request, self._store, callbacks, priority="bulk")
         except Exception as e:
             return e
 
@@ -153,8 +153,8 @@ def _print_finished(path: Path, finished: FinishedRun, *, as_json: bool) -> None
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
         print(f"    {emotion.en:<10} {emotion.zh}  {score:7.2%}  {bar}")
-    for notice in result.warnings:
-        print(f"  ! {notice.message}")
+    for warning in result.warnings:
+        print(f"  ! {warning.message}")
     if result.model.fallback_reason:
         print(f"  ! Answered by {result.model.title}: {result.model.fallback_reason}")
     print(f"  → {finished.folder}\n", flush=True)

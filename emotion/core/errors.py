@@ -1,42 +1,24 @@
 """Every error that the package raises on purpose.
 
-The tree::
+The tree, each class with its subclasses::
 
     EmotionError
-    ├── ConfigError               an option is out of its range
-    ├── AudioError                the recording cannot be used
-    │   ├── AudioNotFoundError    no such file, or none that may be read
-    │   ├── AudioEmptyError       the file has no bytes
-    │   ├── AudioDecodeError      FFmpeg cannot read it as audio
-    │   ├── AudioStreamError      a readable file without an audio stream
-    │   ├── AudioEncryptedError   encrypted: CENC, FairPlay, a music service's own
-    │   ├── AudioTrackError       no such audio track (AudioChannelError: no such channel)
-    │   ├── AudioTooShortError    shorter than the model's receptive field
-    │   ├── AudioTooLongError     longer than the configured limit
-    │   ├── AudioTooLargeError    more bytes than the configured limit
-    │   ├── AudioSilentError      digital silence
-    │   └── AudioSamplesError     NaN or infinite samples
+    ├── ConfigError, CancelledError, OutputError, AddressError, PortInUseError
+    ├── BusyError, JobRunningError, JobNotFoundError, RunNotFoundError
+    ├── AudioError
+    │   ├── AudioNotFoundError, AudioEmptyError, AudioTooLargeError
+    │   ├── AudioDecodeError, AudioStreamError, AudioEncryptedError
+    │   ├── AudioTrackError, AudioChannelError
+    │   └── AudioTooShortError, AudioTooLongError, AudioSilentError, AudioSamplesError
     ├── DecoderError
-    │   ├── DecoderMissingError   no FFmpeg on this machine
-    │   └── DecoderTimeoutError   FFmpeg did not finish in time
-    ├── ModelError
-    │   ├── ModelUnknownError     neither a known name nor a folder
-    │   ├── ModelMissingError     known, but not here and not to be downloaded
-    │   ├── DownloadError         the hub could not deliver it
-    │   ├── CheckpointError       the folder's contents do not fit the network
-    │   ├── EngineFallbackError   FunASR answers, as the native engine refuses the folder
-    │   ├── DeviceError           the device or precision asked for is not there
-    │   │   └── GpuUnusedError    torch does not use the NVIDIA card; subclasses say why
-    │   ├── ModelComingError      still being downloaded
-    │   └── ModelNotReadyError    asked for a result before a model was loaded
-    ├── BusyError                 too many requests wait
-    ├── JobRunningError           the visitor already has a recognition under way
-    ├── JobNotFoundError          no such job, or forgotten since it ended
-    ├── RunNotFoundError          no such run in the outputs folder
-    ├── CancelledError            the caller withdrew the request
-    ├── OutputError               a result could not be written
-    ├── AddressError              the server cannot listen at its address
-    └── PortInUseError            the server's port is taken
+    │   └── DecoderMissingError, DecoderTimeoutError
+    └── ModelError
+        ├── ModelUnknownError, ModelMissingError, ModelComingError, ModelNotReadyError
+        ├── DownloadError, CheckpointError, EngineFallbackError
+        └── DeviceError
+            └── GpuUnusedError
+                ├── TorchWithoutCudaError, DriverTooOldError, DriverUnsupportedError
+                └── CardUnsupportedError, GpuUnusableError
 
 An error is a code, a message made from a template and named values, and a hint that says what to
 do. The values stay on the object (``params``), so an interface can say it in another language.
@@ -44,15 +26,9 @@ do. The values stay on the object (``params``), so an interface can say it in an
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
 from typing import ClassVar
 
-# An absolute path inside a sentence; an address (https://…) is none.
-_ABSOLUTE_PATH = re.compile(
-    r"""(?<![\w/.<])(?:/|[A-Za-z]:\\)[^\s/'"`(),;:<>]+[/\\][^\s'"`(),;:<>]*"""
-)
-_PATH_PARAMS = frozenset({"file", "folder", "path"})
+from emotion.core.redaction import hide_paths
 
 
 class EmotionError(Exception):
@@ -80,19 +56,11 @@ class EmotionError(Exception):
 
     def without_paths(self) -> EmotionError:
         """A copy for visitors, in which each path is cut to its last component."""
-        return type(self)(**{name: _hide_paths(name, v) for name, v in self.params.items()})
+        return type(self)(**{name: hide_paths(name, v) for name, v in self.params.items()})
 
     def to_dict(self) -> dict[str, str]:
         """Code, message and hint, ready for JSON."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
-
-
-def _hide_paths(name: str, value: object) -> object:
-    if isinstance(value, PurePath) or (isinstance(value, str) and name in _PATH_PARAMS):
-        return PurePath(value).name
-    if isinstance(value, (str, Exception)):
-        return _ABSOLUTE_PATH.sub(lambda found: PurePath(found[0]).name, str(value))
-    return value
 
 
 class ConfigError(EmotionError):

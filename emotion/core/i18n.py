@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from emotion.core.errors import EmotionError
-from emotion.core.results import Notice
+from emotion.core.results import ResultWarning
 
 Lang = Literal["zh", "en"]
 Pair = tuple[str, str]
@@ -110,6 +110,12 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     "model_coming": ("{title} 仍在下载中", ""),
     "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
     "busy": ("已有 {waiting} 个请求在等待，达到上限", "请稍后再试"),
+    "job_running": ("上一次识别还在进行", "请等它完成，或先取消它"),
+    "job_not_found": (
+        "没有编号为 {job_id} 的任务",
+        "任务结束一段时间后会被清除，结果文件夹仍然保留",
+    ),
+    "run_not_found": ("没有编号为 {run_id} 的结果", "请列出服务器上的结果；旧的可能已删除"),
     "cancelled": ("已取消", ""),
     "output_unwritable": (
         "{path}：无法写入（{reason}）",
@@ -122,8 +128,8 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     "port_in_use": ("{host}：{port} 已被其他程序占用", "请用 --port 换一个端口"),
 }
 
-# By `Notice.code`, in Chinese.
-NOTICES_ZH: Final[dict[str, str]] = {
+# By `ResultWarning.code`, in Chinese.
+WARNINGS_ZH: Final[dict[str, str]] = {
     "short_audio": "音频只有 {duration_s:.2f} 秒：短于 1 秒时结果不太可靠。",
     "truncated_audio": (
         "文件声明的长度是 {declared_s:.1f} 秒，只读出了 {decoded_s:.1f} 秒：文件可能不完整。"
@@ -193,11 +199,11 @@ def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
     return (zh[0], error.message), (zh[1], error.hint)
 
 
-def notice_pair(notice: Notice) -> Pair:
-    """A notice in both languages; in English in both where its Chinese is not known."""
-    code = notice.code
-    if code == "truncated_audio" and "declared_s" not in notice.params:
+def warning_pair(warning: ResultWarning) -> Pair:
+    """A warning in both languages; in English in both where its Chinese is not known."""
+    code = warning.code
+    if code == "truncated_audio" and "declared_s" not in warning.params:
         code += ".unknown_length"
-    template = NOTICES_ZH.get(code)
-    zh = template.format(**notice.params) if template else notice.message
-    return zh, notice.message
+    template = WARNINGS_ZH.get(code)
+    zh = template.format(**warning.params) if template else warning.message
+    return zh, warning.message

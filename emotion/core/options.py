@@ -36,4 +36,4 @@ class RecognitionOptions:
         for name in ("track", "channel"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or value < 1):
-                raise ConfigError(option=name, value=value, expected="a number from 1")
+                raise ConfigError(option=name, value=value, expected="1 or more")

@@ -1,4 +1,4 @@
-"""How a caller follows and stops a recognition."""
+"""How a caller follows and stops a recognition, and how urgent it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 from emotion.core.errors import CancelledError
 
 Stage = Literal["decoding", "analysing", "saving"]
+Priority = Literal["interactive", "bulk"]  # whose work comes first
 
 
 @dataclass(frozen=True)

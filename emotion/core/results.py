@@ -70,7 +70,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
-class Notice:
+class ResultWarning:
     """Something a reader of the result must know.
 
     Attributes:
@@ -170,7 +170,7 @@ class Result:
     audio: AudioInfo
     model: ModelInfo
     timing: Timing
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
     frames: FrameCurve | None = None
     segments: tuple[Segment, ...] = ()
     schema_version: int = SCHEMA_VERSION
@@ -214,10 +214,11 @@ class Result:
             audio=_known(AudioInfo, data["audio"]),
             model=_known(ModelInfo, data["model"]),
             timing=_known(Timing, data["timing"]),
-            warnings=tuple(_known(Notice, item) for item in data["warnings"]),
+            warnings=tuple(_known(ResultWarning, item) for item in data["warnings"]),
             frames=_known(FrameCurve, frames) if frames is not None else None,
             segments=tuple(_known(Segment, item) for item in data.get("segments", ())),
             schema_version=version,
+            timestamp_utc=data.get("timestamp_utc", ""),
         )
 
 

@@ -11,12 +11,7 @@ import torch
 from emotion.core.config import Precision
 from emotion.core.errors import DeviceError
 from emotion.inference.gpu_check import cuda_available, unused_gpu
-
-DTYPES: dict[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
+from emotion.models.numerics import DTYPES, cpu_has_bf16
 
 
 @dataclass(frozen=True)
@@ -85,12 +80,6 @@ def _device(device: str) -> torch.device:
     if index >= count:
         raise DeviceError(requested=f"--device {device}", reason=f"there are {count} CUDA devices")
     return torch.device(f"cuda:{index}")
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware; without that it is slower than float32."""
-    capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))
 
 
 def memory_text(device: torch.device) -> str:

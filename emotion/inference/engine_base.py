@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.errors import CancelledError, ModelError
 from emotion.core.labels import LABELS
+from emotion.core.progress import Priority
 from emotion.inference.device import Placement, memory_text
-from emotion.inference.scheduler import MicroBatcher, Priority
+from emotion.inference.scheduler import MicroBatcher
 from emotion.models.network import ConvLayers, num_frames, receptive_field_samples
 
 _AHEAD = 64  # clips of one caller that wait; the queue has room for others' beside them

@@ -12,13 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from emotion.core.errors import BusyError, CancelledError, ModelNotReadyError
+from emotion.core.progress import Priority
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Priority = Literal["interactive", "bulk"]
 _BEAT_S = 0.1
 
 

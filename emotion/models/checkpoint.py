@@ -20,9 +20,9 @@ from torch import Tensor
 
 from emotion.core.errors import CheckpointError
 from emotion.core.labels import parse_token
-from emotion.inference.device import DTYPES
 from emotion.models.converted import open_converted, write_converted
 from emotion.models.network import Emotion2vec, ModelConfig
+from emotion.models.numerics import DTYPES
 from emotion.models.weights_file import check_finite, pick, read_weights
 
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is an eighth of the time

@@ -4,8 +4,8 @@ A download goes to ``<models>/.partial-<name>/<hub>/`` and is renamed to ``<mode
 every file has the size and the SHA-256 that the hub announces: nobody sees half a model, whatever
 happens, and an interrupted download goes on where it stopped. How the hubs are asked is in
 `emotion.models.hubs`. Where a hub's answers are not understood, its official client downloads to
-``<models>/.partial-<name>/<hub>-client/`` (`emotion.models.hub_clients`), and what it brought is published
-in the same way.
+``<models>/.partial-<name>/<hub>-client/`` (`emotion.models.hub_clients`), and what it brought is
+published in the same way.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Downloads a model with a hub's official client, where the hub's answers are not understood here.
 
-`emotion.models.hubs` speaks the hubs' HTTP itself. When a hub changes that interface, its own package may
-know the new one. The packages cannot be cancelled and read their settings at import, so they run
-in a child process: it is killed with its process group on cancellation, on an error and when it
-writes nothing for a while, and it ends by itself when this process dies.
+`emotion.models.hubs` speaks the hubs' HTTP itself. When a hub changes that interface, its own
+package may know the new one. The packages cannot be cancelled and read their settings at import,
+so they run in a child process: it is killed with its process group on cancellation, on an error
+and when it writes nothing for a while, and it ends by itself when this process dies.
 
-The child gets the hub's address as `emotion.models.hubs.endpoint` reads it, no token (the models are
-public), and a folder of its own for what the client would keep in the home folder.
+The child gets the hub's address as `emotion.models.hubs.endpoint` reads it, no token (the models
+are public), and a folder of its own for what the client would keep in the home folder.
 """
 
 from __future__ import annotations

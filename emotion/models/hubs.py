@@ -3,7 +3,8 @@
 The hubs' HTTP interfaces are used directly. The official packages ``modelscope`` and
 ``huggingface_hub`` notice an unreachable hub late (modelscope 1.40: 7 s for a refused connection,
 60 s for a silent hub), read their settings once, at import, and offer no way to cancel a transfer.
-They are the second choice (`emotion.models.hub_clients`), for a hub whose answers are not understood here.
+They are the second choice (`emotion.models.hub_clients`), for a hub whose answers are not
+understood here.
 
 ``MODELSCOPE_DOMAIN`` (or its newer name ``MODELSCOPE_ENDPOINT``) and ``HF_ENDPOINT`` are honoured
 and read at each call; a bare ``host:port`` means https, except on the loopback.

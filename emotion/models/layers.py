@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion.inference.device import cpu_has_bf16
+from emotion.models.numerics import cpu_has_bf16
 
 EPS = 1e-5
 

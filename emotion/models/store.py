@@ -117,6 +117,24 @@ def partial_folder(model: KnownModel, models_dir: Path) -> Path:
     return models_dir / f".partial-{model.name}"
 
 
+def example_clip(folder: Path | None) -> Path | None:
+    """Finds the first clip in a checkpoint's ``example`` folder.
+
+    Args:
+        folder: That folder, or a clip itself; need not exist.
+    """
+    if folder is not None and folder.is_file():
+        return folder
+    return next(iter(clips_in(folder)), None) if folder is not None else None
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """The audio files of a folder, by name; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [file for file in sorted(folder.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES]
+
+
 def file_size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
     try:

@@ -1,7 +1,7 @@
-"""From a model's name to a `Recognizer`: locate, download, load, fall back.
+"""From a model's name to a `LoadedModel`: locate, download, load, fall back.
 
-`open_model` does it at once, for the CLI and for Python; `emotion.services.model_service` in steps, behind a
-running server.
+`open_model` does it at once, for the command line and for Python;
+`emotion.services.model_service` does it step by step, behind a running server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from emotion.core.errors import (
 from emotion.core.imports import large_import
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.models.store import locate
-from emotion.recognition.recognizer import Recognizer
+from emotion.recognition.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
     from emotion.inference.engine_base import EngineBase, PhaseHook
@@ -96,7 +96,7 @@ class Reporter:
         self.update(done_bytes=done, total_bytes=total)
 
 
-def open_model(config: Config, on_status: StatusHook = lambda status: None) -> Recognizer:
+def open_model(config: Config, on_status: StatusHook = lambda status: None) -> LoadedModel:
     """Loads the model that ``config`` names; ``auto`` falls back to the embedded one, and says so.
 
     Args:
@@ -108,12 +108,12 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> R
         DeviceError: The device asked for is not there; found out before anything is downloaded.
     """
     reporter = Reporter(on_status)
-    recognizer = _open(config, reporter)
-    warn_of_unused_gpu(recognizer, config, reporter)
-    return recognizer
+    model = _open(config, reporter)
+    warn_of_unused_gpu(model, config, reporter)
+    return model
 
 
-def _open(config: Config, reporter: Reporter) -> Recognizer:
+def _open(config: Config, reporter: Reporter) -> LoadedModel:
     name = config.engine.model
     if name != "auto":
         folder = obtain_folder(name, config, reporter, lambda: False)
@@ -182,9 +182,9 @@ def _check_device(config: EngineConfig) -> None:
         place(config.device, config.precision)
 
 
-def warn_of_unused_gpu(recognizer: Recognizer, config: Config, reporter: Reporter) -> None:
+def warn_of_unused_gpu(model: LoadedModel, config: Config, reporter: Reporter) -> None:
     """Tells once why a model runs on the CPU although the machine has an NVIDIA card."""
-    if config.engine.device != "auto" or recognizer.model.device != "cpu" or reporter.status.gpu:
+    if config.engine.device != "auto" or model.info.device != "cpu" or reporter.status.gpu:
         return
     from emotion.inference.gpu_check import unused_gpu  # not needed where the GPU is used
 
@@ -250,7 +250,7 @@ def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> Eng
 
 def load_model(
     folder: Path, name: str, config: Config, reporter: Reporter, fallback: str | None = None
-) -> Recognizer:
+) -> LoadedModel:
     """Loads a checkpoint as the model of that name.
 
     Args:
@@ -271,7 +271,7 @@ def load_model(
     if engine_fallback is not None:
         logger.warning("%s: %s", folder.name, engine_fallback)
         fallback = fallback or str(engine_fallback)
-    return Recognizer(
+    return LoadedModel(
         engine,
         name=name if name in MODELS else folder.resolve().name,
         title=_title(name),
@@ -282,7 +282,7 @@ def load_model(
     )
 
 
-def fall_back(config: Config, reporter: Reporter, why: ModelError) -> Recognizer:
+def fall_back(config: Config, reporter: Reporter, why: ModelError) -> LoadedModel:
     """Loads the embedded model in place of the default.
 
     Args:
@@ -294,14 +294,14 @@ def fall_back(config: Config, reporter: Reporter, why: ModelError) -> Recognizer
         ModelError: Both reasons.
     """
     try:
-        recognizer = load_embedded(config, reporter, why)
+        model = load_embedded(config, reporter, why)
     except ModelError as e:
         raise ModelError(reason=f"{why}; and {EMBEDDED} cannot be used either: {e}") from e
     logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, why)
-    return recognizer
+    return model
 
 
-def load_embedded(config: Config, reporter: Reporter, why: EmotionError) -> Recognizer:
+def load_embedded(config: Config, reporter: Reporter, why: EmotionError) -> LoadedModel:
     """Loads the embedded model; arguments and errors as of `load_model`."""
     reporter.update(fallback=why)
     folder = fetch_model(EMBEDDED, config)

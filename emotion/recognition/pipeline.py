@@ -13,20 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import Recording, Samples, decode
-from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig, SegmentationConfig
+from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.options import RecognitionOptions
-from emotion.core.progress import ProgressCallbacks
-from emotion.core.results import ModelInfo, Notice, Result, Timing
+from emotion.core.progress import Priority, ProgressCallbacks
+from emotion.core.results import Result, ResultWarning, Timing
 from emotion.recognition.aggregation import Aggregator, Span, windows
-
-if TYPE_CHECKING:
-    from emotion.inference.engine_base import EngineBase
+from emotion.recognition.loaded_model import LoadedModel
 
 # Windows of one recording that wait or are worked on. Longer recordings than this many windows
 # come after those of interactive callers, so that an hour of audio keeps nobody waiting.
@@ -49,29 +47,14 @@ class Sink(Protocol):
         """The result, and the mean of the features, float32, (D,), where it was asked for."""
 
 
-class Model(Protocol):
-    """A loaded engine and what belongs to it; `emotion.recognition.recognizer.Recognizer` is one.
-
-    Attributes:
-        engine: The network on its device.
-        model: What results say of the model.
-        audio: What is accepted as a recording.
-        segmentation: How a long recording is split.
-    """
-
-    engine: EngineBase
-    model: ModelInfo
-    audio: AudioConfig
-    segmentation: SegmentationConfig
-
-
 def recognize(
-    model: Model,
+    model: LoadedModel,
     path: Path,
     options: RecognitionOptions,
     *,
     sinks: Sequence[Sink] = (),
     callbacks: ProgressCallbacks = ProgressCallbacks(),  # noqa: B008  # frozen
+    priority: Priority = "interactive",
     waited_s: float = 0.0,
 ) -> Result:
     """Recognises one recording.
@@ -82,6 +65,7 @@ def recognize(
         options: What is asked for.
         sinks: Receive the audio, the features and the result.
         callbacks: Progress, log and cancellation.
+        priority: ``bulk`` gives way to interactive requests.
         waited_s: Seconds that the request waited before.
 
     Raises:
@@ -98,7 +82,7 @@ def recognize(
             callbacks.log("[INFO] Preprocessing done → processed_audio.wav saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
-        analysis = _analyse(model, recording, options, sinks, callbacks)
+        analysis = _analyse(model, recording, options, sinks, callbacks, priority)
     callbacks.stage("saving")
     total_s = waited_s + time.perf_counter() - started
     result = _result(model, recording, options, analysis, waited_s, total_s)
@@ -111,7 +95,7 @@ def recognize(
 
 
 def _decode(
-    model: Model, path: Path, options: RecognitionOptions, callbacks: ProgressCallbacks
+    model: LoadedModel, path: Path, options: RecognitionOptions, callbacks: ProgressCallbacks
 ) -> Recording:
     recording = decode(
         path,
@@ -122,8 +106,8 @@ def _decode(
         cancelled=callbacks.cancelled,
     )
     callbacks.log(f"[INFO] Audio validated: {_describe(recording)}")
-    for notice in recording.notices:
-        callbacks.log(f"[WARNING] {notice.message}")
+    for warning in recording.warnings:
+        callbacks.log(f"[WARNING] {warning.message}")
     return recording
 
 
@@ -133,22 +117,23 @@ class _Analysis:
     spans: list[Span]
     inference_s: float
     waited_s: float
-    notices: tuple[Notice, ...]
+    warnings: tuple[ResultWarning, ...]
 
 
 def _analyse(
-    model: Model,
+    model: LoadedModel,
     recording: Recording,
     options: RecognitionOptions,
     sinks: Sequence[Sink],
     callbacks: ProgressCallbacks,
+    priority: Priority,
 ) -> _Analysis:
     started = time.perf_counter()
     samples = recording.buffer
     spans = windows(samples.size, model.segmentation.max_window_s)
-    notices = _window_notice(recording, spans)
-    for notice in notices:
-        callbacks.log(f"[WARNING] {notice.message}")
+    warnings = _window_warning(recording, spans)
+    for warning in warnings:
+        callbacks.log(f"[WARNING] {warning.message}")
     keep_frames = options.embedding and options.granularity == "frame"
     total_frames = sum(model.engine.num_frames(stop - start) for start, stop in spans)
     aggregator = Aggregator(keep_curve=options.granularity == "frame")
@@ -156,7 +141,7 @@ def _analyse(
     callbacks.windows(0, len(spans))
     outputs = model.engine.infer_many(
         (samples.read(start, stop) for start, stop in spans),
-        priority="interactive" if len(spans) <= _INTERACTIVE_WINDOWS else "bulk",
+        priority=priority if len(spans) <= _INTERACTIVE_WINDOWS else "bulk",
         ahead=_AHEAD,
         cancelled=callbacks.cancelled,
     )
@@ -170,11 +155,11 @@ def _analyse(
         callbacks.windows(place + 1, len(spans))
     inference_s = sum(ended - began for began, ended in passes.items())
     waited_s = max(0.0, time.perf_counter() - started - inference_s)
-    return _Analysis(aggregator, spans, inference_s, waited_s, notices)
+    return _Analysis(aggregator, spans, inference_s, waited_s, warnings)
 
 
 def _result(
-    model: Model,
+    model: LoadedModel,
     recording: Recording,
     options: RecognitionOptions,
     analysis: _Analysis,
@@ -191,21 +176,21 @@ def _result(
         timestamp=now.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         secondary=verdict.secondary,
         audio=recording.info,
-        model=model.model,
+        model=model.info,
         timing=Timing(
             decode_s=round(recording.decode_s, 4),
             inference_s=round(analysis.inference_s, 4),
             total_s=round(total_s, 4),
             queue_s=round(waited_s + analysis.waited_s, 4),
         ),
-        warnings=recording.notices + analysis.notices,
+        warnings=recording.warnings + analysis.warnings,
         frames=analysis.aggregator.curve() if options.granularity == "frame" else None,
         segments=tuple(analysis.aggregator.segments) if len(analysis.spans) > 1 else (),
         timestamp_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
 
-def _window_notice(recording: Recording, spans: Sequence[Span]) -> tuple[Notice, ...]:
+def _window_warning(recording: Recording, spans: Sequence[Span]) -> tuple[ResultWarning, ...]:
     if len(spans) == 1:
         return ()
     longest_s = max(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
@@ -218,7 +203,7 @@ def _window_notice(recording: Recording, spans: Sequence[Span]) -> tuple[Notice,
         "windows": len(spans),
         "window_s": round(longest_s, 2),
     }
-    return (Notice("windowed", text, params),)
+    return (ResultWarning("windowed", text, params),)
 
 
 def _describe(recording: Recording) -> str:

@@ -1,24 +1,22 @@
-"""A loaded model, and the Python interface to it."""
+"""The Python interface."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import Samples
-from emotion.core.config import AudioConfig, Config, Precision, SegmentationConfig, given
+from emotion.core.config import Config, Precision, given
 from emotion.core.options import Granularity, RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
-from emotion.core.results import ModelInfo, Result
+from emotion.core.results import Result
 from emotion.recognition import pipeline
-
-if TYPE_CHECKING:
-    from emotion.inference.engine_base import EngineBase
+from emotion.recognition.loaded_model import LoadedModel
+from emotion.recognition.opening import open_model
 
 
 @dataclass(frozen=True)
@@ -39,44 +37,14 @@ class Recognition:
 
 
 class Recognizer:
-    """A model that is ready; safe to use from several threads.
+    """Recognises recordings with one model; safe to use from several threads.
 
     Args:
-        engine: The network on its device.
-        name: Name of the model in `emotion.core.registry`, or of its folder.
-        title: Name for people.
-        audio: What is accepted as a recording.
-        segmentation: How a long recording is split.
-        fallback_reason: Why this is not the model or the engine of the default.
-        example: The checkpoint's own folder of example clips, or a clip.
-
-    Attributes:
-        model: What results say of the model.
+        model: The loaded model; `load` finds and loads one.
     """
 
-    def __init__(
-        self,
-        engine: EngineBase,
-        *,
-        name: str,
-        title: str,
-        audio: AudioConfig | None = None,
-        segmentation: SegmentationConfig | None = None,
-        fallback_reason: str | None = None,
-        example: Path | None = None,
-    ) -> None:
-        self.engine = engine
-        self.example = example
-        self.audio = audio or AudioConfig()
-        self.segmentation = segmentation or SegmentationConfig()
-        self.model = ModelInfo(
-            name=name,
-            title=title,
-            device=str(engine.placement.device),
-            precision=engine.placement.precision,
-            fallback_reason=fallback_reason,
-            engine=engine.name,
-        )
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
 
     @classmethod
     def load(
@@ -102,15 +70,9 @@ class Recognizer:
             ModelError: The model cannot be had or loaded.
             ConfigError: An option has a value it cannot have.
         """
-        from emotion.recognition.opening import open_model  # which itself builds a Recognizer
-
         config = Config.from_env()
         options = given(model=model, device=device, precision=precision, offline=offline)
-        return open_model(replace(config, engine=replace(config.engine, **options)))
-
-    def set_fallback_reason(self, reason: str | None) -> None:
-        """Changes why later results do not come from the model of the default."""
-        self.model = replace(self.model, fallback_reason=reason)
+        return cls(open_model(replace(config, engine=replace(config.engine, **options))))
 
     def recognize(
         self,
@@ -140,7 +102,9 @@ class Recognizer:
         """
         options = RecognitionOptions(granularity, embedding, track, channel)
         sink = _Memory()
-        result = pipeline.recognize(self, Path(path), options, sinks=[sink], callbacks=callbacks)
+        result = pipeline.recognize(
+            self.model, Path(path), options, sinks=[sink], callbacks=callbacks
+        )
         frames = np.concatenate(sink.features) if sink.features else None
         return Recognition(result, sink.samples, sink.embedding, frames)
 

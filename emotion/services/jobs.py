@@ -24,13 +24,13 @@ from emotion.core.errors import (
     JobNotFoundError,
     JobRunningError,
 )
+from emotion.core.progress import Priority
 
 logger = logging.getLogger(__name__)
 
 State = Literal[
     "queued", "loading", "decoding", "analysing", "saving", "done", "failed", "cancelled"
 ]
-Priority = Literal["interactive", "bulk"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _BEAT_S = 1.0
 

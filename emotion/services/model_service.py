@@ -20,6 +20,7 @@ from emotion.core.errors import (
 )
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.models.store import locate
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import (
     Reporter,
     Status,
@@ -30,7 +31,6 @@ from emotion.recognition.opening import (
     obtain_folder,
     warn_of_unused_gpu,
 )
-from emotion.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +43,16 @@ class Snapshot:
 
     Attributes:
         status: Where loading stands.
-        recognizer: The model that would answer now, if any.
+        model: The model that would answer now, if any.
     """
 
     status: Status
-    recognizer: Recognizer | None = None
+    model: LoadedModel | None = None
 
     @property
-    def answer(self) -> Recognizer | None:
+    def answer(self) -> LoadedModel | None:
         """What a caller gets without waiting: the final model, or another during a download."""
-        return self.recognizer if self.status.phase in ("downloading", "ready") else None
+        return self.model if self.status.phase in ("downloading", "ready") else None
 
 
 class ModelService:
@@ -95,15 +95,15 @@ class ModelService:
         return self.snapshot.status
 
     @property
-    def current(self) -> Recognizer | None:
+    def current(self) -> LoadedModel | None:
         """The model that would answer now without waiting, if any."""
-        return self.snapshot.recognizer
+        return self.snapshot.model
 
-    def recognizer(
+    def model(
         self,
         cancelled: Callable[[], bool] = lambda: False,
         on_wait: StatusHook = lambda status: None,
-    ) -> Recognizer:
+    ) -> LoadedModel:
         """The model to answer with; waits while it is only being loaded.
 
         Args:
@@ -134,17 +134,17 @@ class ModelService:
         with self._changed:
             self._changed.wait_for(lambda: self._snapshot is not since, _WAIT_S)
 
-    def _show(self, status: Status, recognizer: Recognizer | None = None) -> None:
+    def _show(self, status: Status, model: LoadedModel | None = None) -> None:
         # A model stays until another one takes its place.
         with self._changed:
-            self._snapshot = Snapshot(status, recognizer or self._snapshot.recognizer)
+            self._snapshot = Snapshot(status, model or self._snapshot.model)
             self._changed.notify_all()
 
     def _work(self) -> None:
         started = time.perf_counter()
         try:
-            recognizer = self._open()
-            warn_of_unused_gpu(recognizer, self.config, self._reporter)
+            model = self._open()
+            warn_of_unused_gpu(model, self.config, self._reporter)
         except CancelledError as e:
             self._reporter.update(phase="failed", error=e)  # the server is ending
             return
@@ -157,11 +157,11 @@ class ModelService:
             error = ModelError(reason=f"{type(e).__name__}: {e}")
             self._reporter.update(phase="failed", error=error)
             return
-        title, load_s = recognizer.model.title, round(time.perf_counter() - started, 3)
-        self._show(self._reporter.next(phase="ready", model=title, load_s=load_s), recognizer)
-        logger.info("%s is ready (%s)", title, recognizer.engine.memory)
+        title, load_s = model.info.title, round(time.perf_counter() - started, 3)
+        self._show(self._reporter.next(phase="ready", model=title, load_s=load_s), model)
+        logger.info("%s is ready (%s)", title, model.engine.memory)
 
-    def _open(self) -> Recognizer:
+    def _open(self) -> LoadedModel:
         config, reporter = self.config, self._reporter
         name = config.engine.model
         if name != "auto":
@@ -170,9 +170,9 @@ class ModelService:
         try:
             if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
                 interim = self._load_interim()
-            recognizer = load_model(self._folder(DEFAULT), DEFAULT, config, reporter)
+            model = load_model(self._folder(DEFAULT), DEFAULT, config, reporter)
             reporter.update(fallback=None)
-            return recognizer
+            return model
         except DeviceError:
             raise  # the embedded model would find no other device
         except ModelError as e:
@@ -183,18 +183,18 @@ class ModelService:
             interim.set_fallback_reason(str(e.without_paths()))
             return interim
 
-    def _load_interim(self) -> Recognizer | None:
+    def _load_interim(self) -> LoadedModel | None:
         coming = ModelComingError(title=MODELS[DEFAULT].title)
         try:
-            recognizer = load_embedded(self.config, self._reporter, coming)
+            model = load_embedded(self.config, self._reporter, coming)
         except DeviceError:
             raise
         except ModelError as e:
             logger.warning("nobody answers until %s is there: %s", DEFAULT, e)
             return None
-        self._show(self._reporter.status, recognizer)
-        warn_of_unused_gpu(recognizer, self.config, self._reporter)
-        return recognizer
+        self._show(self._reporter.status, model)
+        warn_of_unused_gpu(model, self.config, self._reporter)
+        return model
 
     def _folder(self, name: str) -> Path:
         return obtain_folder(name, self.config, self._reporter, self._stopped.is_set)

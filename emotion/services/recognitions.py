@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.core.options import RecognitionOptions
-from emotion.core.progress import ProgressCallbacks
+from emotion.core.progress import Priority, ProgressCallbacks
 from emotion.core.results import Result
+from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
-from emotion.recognition.pipeline import Model, recognize
-from emotion.recognition.recognizer import Recognizer
+from emotion.recognition.pipeline import recognize
 from emotion.services.jobs import Job, JobLimits, JobManager
 from emotion.storage.run_sink import RunSink
 from emotion.storage.run_store import RunStore
@@ -59,12 +59,12 @@ class ModelSource(Protocol):
     """Where a job gets its model."""
 
     @property
-    def current(self) -> Recognizer | None:
+    def current(self) -> LoadedModel | None:
         """The model that would answer now without waiting, if any."""
 
-    def recognizer(
+    def model(
         self, cancelled: Callable[[], bool], on_wait: Callable[[Status], None]
-    ) -> Recognizer:
+    ) -> LoadedModel:
         """The model to answer with; tells ``on_wait`` the phase while it is being loaded."""
 
 
@@ -104,17 +104,26 @@ class RecognitionService:
             cancelled=lambda: job.cancelled,
         )
         queue_s = job.queue_s
-        model = self.models.recognizer(
+        model = self.models.model(
             callbacks.cancelled, lambda status: job.update(state="loading", detail=status)
         )
-        return run(model, job.request, self.store, callbacks, waited_s=queue_s)
+        return run(
+            model,
+            job.request,
+            self.store,
+            callbacks,
+            priority=job.priority,
+            waited_s=queue_s,
+        )
 
 
 def run(
-    model: Model,
+    model: LoadedModel,
     request: JobRequest,
     store: RunStore,
     callbacks: ProgressCallbacks,
+    *,
+    priority: Priority = "interactive",
     waited_s: float = 0.0,
 ) -> FinishedRun:
     """Recognises a recording and writes its run folder.
@@ -124,6 +133,7 @@ def run(
         request: The recording and the options.
         store: Where the run folder is made.
         callbacks: Progress, log and cancellation.
+        priority: ``bulk`` gives way to interactive requests.
         waited_s: Seconds that the request waited before.
 
     Raises:
@@ -133,7 +143,7 @@ def run(
         sink = RunSink(writer)
         result = recognize(
             model, request.path, request.options, sinks=[sink], callbacks=callbacks,
-            waited_s=waited_s,
+            priority=priority, waited_s=waited_s,
         )  # fmt: skip
         folder = writer.commit()
     callbacks.log(f"[INFO] Result saved → {folder.name}")

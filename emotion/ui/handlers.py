@@ -109,7 +109,7 @@ class Handlers:
 
     def recognise(
         self, out: Outputs
-    ) -> Callable[[str | None, str, bool, str, gr.Request], Iterator[Update]]:
+    ) -> Callable[[str | None, Granularity, bool, str, gr.Request], Iterator[Update]]:
         """The handler of the start button, for these outputs."""
 
         def handler(
@@ -222,8 +222,8 @@ class Handlers:
         return gr.update(choices=listed, value=choice if choice in keys else next(iter(keys), None))
 
     def _own_example(self) -> Path | None:
-        recognizer = self._service.models.current
-        return example_clip(recognizer.example) if recognizer else None
+        model = self._service.models.current
+        return example_clip(model.example) if model else None
 
     def example(self, choice: str | None, request: gr.Request) -> str:
         """The file of the example that was chosen.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 
-from emotion.core.i18n import notice_pair
+from emotion.core.i18n import warning_pair
 from emotion.core.labels import BY_ID, Emotion
 from emotion.core.results import Result
 from emotion.recognition.opening import Status
@@ -138,7 +138,7 @@ def _secondary(value: Result) -> str:
 def _warnings(value: Result) -> str:
     if not value.warnings:
         return ""
-    items = "".join(f"<li>{both(notice_pair(notice))}</li>" for notice in value.warnings)
+    items = "".join(f"<li>{both(warning_pair(warning))}</li>" for warning in value.warnings)
     return f'<div class="warnings"><h3>{both(pair("warnings"))}</h3><ul>{items}</ul></div>'
 
 
