@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 Part = TypeVar("Part")
@@ -178,7 +178,9 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""
-        data = asdict(self)
+        data = asdict(replace(self, frames=None))
+        if self.frames is not None:  # not copied: a long recording has a million scores
+            data["frames"] = vars(self.frames)
         head = {
             name: data.pop(name)
             for name in ("emotion", "confidence", "scores", "granularity", "timestamp")

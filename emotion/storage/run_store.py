@@ -182,9 +182,9 @@ class RunWriter:
         Raises:
             OutputError: It cannot be written.
         """
-        text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)
-        with self.writing(RESULT_FILE) as path:
-            path.write_text(text + "\n", encoding="utf-8")
+        with self.writing(RESULT_FILE) as path, path.open("w", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False, indent=2, allow_nan=False)
+            file.write("\n")
 
     def write_array(self, name: str, array: NDArray[np.float32]) -> None:
         """Writes one NumPy file.
