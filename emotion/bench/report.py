@@ -25,6 +25,8 @@ def table(record: dict[str, Any]) -> str:
         parts.append("\n".join(_line(line) for line in _agreement_rows(record["agreement"])))
     if record.get("app"):
         parts.append("\n".join(_line(line) for line in _app_rows(record["app"])))
+    if record.get("long"):
+        parts.append("\n".join(_line(line) for line in _long_rows(record["long"])))
     return "\n\n".join(parts)
 
 
@@ -94,7 +96,17 @@ def _app_rows(app: dict[str, Any]) -> list[Row]:
         ("process start → page answers", _show(app["page_s"], "s")),
         ("process start → page and model ready", _show(app["ready_s"], "s")),
         ("request over HTTP minus inference, 5 s WAV", _show(app["overhead_s"], "s")),
-        ("1 h recording: memory above a 30 s one", _show(app["memory_bytes"], "GB")),
+    ]
+
+
+def _long_rows(long: dict[str, float]) -> list[Row]:
+    above = long["long_bytes"] - long["short_bytes"]
+    return [
+        ("peak memory, frame granularity and embedding", ""),
+        ("---", "---"),
+        ("30 s", _show(long["short_bytes"], "GB")),
+        (f"{long['hours']:g} h", _show(long["long_bytes"], "GB")),
+        ("above", _show(above, "GB")),
     ]
 
 

@@ -33,6 +33,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--cold", action="store_true", help="read the checkpoint from the disk")
     parser.add_argument("--app", action="store_true", help="measure the web app too")
+    text = "measure the memory of a recording of so many hours too"
+    parser.add_argument("--long", type=float, metavar="HOURS", help=text)
     parser.add_argument(
         "--speech", type=Path, metavar="DIR", help="compare labels on recordings too"
     )
@@ -72,6 +74,8 @@ def run(args: argparse.Namespace, _: Config) -> int:
         record["agreement"] = agreement.compare(plan, speech)
     if args.app:
         record["app"] = app.measure_app(folder, args.rounds)
+    if args.long:
+        record["long"] = app.measure_long(folder, args.long)
     print(report.table(record))
     text = json.dumps(record)
     print(text)
