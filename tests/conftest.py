@@ -14,7 +14,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ
+from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore

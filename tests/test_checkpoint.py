@@ -11,9 +11,9 @@ import pytest
 import torch
 import yaml
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import CheckpointError
 from emotion.core.labels import LABELS
+from emotion.core.paths import PROJECT_DIR
 from emotion.models.checkpoint import (
     load_checkpoint,
     native_name,

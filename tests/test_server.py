@@ -18,8 +18,9 @@ from gradio_client.exceptions import AppError
 
 from emotion.api.status import Status as StatusBody
 from emotion.audio import ffmpeg_path
-from emotion.core.config import PROJECT_DIR, Config, ServerConfig
+from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import CheckpointError, TorchWithoutCudaError
+from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.server import _bind, create_app

@@ -12,7 +12,6 @@ from emotion.core import paths
 from emotion.core.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
-PROJECT_DIR = paths.PROJECT_DIR
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]
