@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
@@ -117,7 +117,7 @@ class EngineBase(ABC):
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
             BusyError: Too many requests wait.
-            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
+            CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
         return _result(self._batcher.submit(samples), cancelled)
 
@@ -128,10 +128,10 @@ class EngineBase(ABC):
         priority: Priority = "bulk",
         ahead: int = _AHEAD,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[int, FrameOutput]]:
+    ) -> Generator[tuple[int, FrameOutput], None, None]:
         """`infer` for many clips, which may share batches.
 
-        Whoever leaves the loop withdraws what still waits. Outputs are forgotten once they are
+        Closing the generator withdraws what still waits. Outputs are forgotten once they are
         given, and no more than ``ahead`` clips are taken ahead, so memory does not grow with the
         number of clips.
 
@@ -148,7 +148,7 @@ class EngineBase(ABC):
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
             BusyError: Too many requests wait; only for interactive ones.
-            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
+            CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
         source: Iterator[tuple[int, Samples]] = iter(enumerate(clips))
         if isinstance(clips, Sequence):
