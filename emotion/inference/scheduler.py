@@ -71,7 +71,7 @@ class MicroBatcher(Generic[Item, Answer]):
 
         Raises:
             BusyError: Too many interactive items wait.
-            CancelledError: ``cancelled`` said so while waiting for room.
+            CancelledError: ``cancelled`` returned true while waiting for room.
             ModelNotReadyError: The batcher is closed.
         """
         return self.submit_all([item], priority, cancelled)[0]

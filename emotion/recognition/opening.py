@@ -104,7 +104,8 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> L
         on_status: Told each phase.
 
     Raises:
-        ModelError: The model cannot be had or loaded. ``auto`` raises only if neither can.
+        ModelError: The model is unavailable or cannot be loaded. ``auto`` raises only if
+            the embedded one cannot either.
         DeviceError: The device asked for is not there; found out before anything is downloaded.
     """
     reporter = Reporter(on_status)
@@ -136,7 +137,7 @@ def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status
         on_status: Told the progress of a download.
 
     Raises:
-        ModelError: The model cannot be had.
+        ModelError: The model is unavailable.
     """
     return obtain_folder(name, config, Reporter(on_status), lambda: False, to_load=False)
 
@@ -159,7 +160,7 @@ def obtain_folder(
         to_load: Whether it is going to be loaded: then the device is checked before a download.
 
     Raises:
-        ModelError: The model cannot be had, or the device asked for is not there.
+        ModelError: The model is unavailable, or the device asked for is not there.
         CancelledError: ``cancelled`` returned true.
     """
     folder = locate(name, config.engine.models_dir)
