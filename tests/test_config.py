@@ -43,7 +43,7 @@ def test_environment_changes_the_defaults() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["max_duration_s", "decode_timeout_s"])
 def test_limits_of_time_are_finite(name: str, seconds: float) -> None:
-    with pytest.raises(ConfigError, match="must be above 0 s"):
+    with pytest.raises(ConfigError, match="must be finite, above 0 s"):
         AudioConfig(**{name: seconds})
 
 

@@ -82,7 +82,7 @@ class EngineBase(ABC):
         rows = {token: i for i, token in enumerate(tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
-        # The worker must not keep an engine alive that nobody uses any more.
+        # The worker must not keep an engine alive that is no longer in use.
         infer = WeakMethod(self._infer_batch)
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
             lambda clips: _called(infer, clips), cost=cost, most=batch_s
@@ -232,7 +232,7 @@ def _called(
     infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None], clips: list[Samples]
 ) -> list[FrameOutput]:
     method = infer()
-    if method is None:  # whoever asked did not wait
+    if method is None:  # the caller is gone
         raise CancelledError()
     # ALiBi gives distant frames weights below 1e-38, which a CPU multiplies slowly. They count as
     # zero in this thread, the worker, and in those that it starts for its passes.

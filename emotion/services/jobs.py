@@ -342,13 +342,13 @@ class JobManager(Generic[Request, Outcome]):
             if job.cancelled:
                 raise CancelledError()
             return self._work(job), None
-        except Exception as e:  # raised again by result(), for whoever can answer
+        except Exception as e:  # raised again by result()
             return None, e
 
     def _end(
         self, job: Job[Request, Outcome], outcome: Outcome | None, error: Exception | None
     ) -> None:
-        # With the lock held: whoever sees the end may submit the next job at once.
+        # With the lock held, so that a caller who sees the end can submit the next job at once.
         job.end(outcome=outcome, error=error)
         self._ended.append(job)
         self._forget()

@@ -2,7 +2,7 @@
 
 The folders are the truth. The index is brought up to date by their names at each search: runs that
 it lacks are read once, runs that are gone are forgotten, and a damaged index is made anew. Where
-the folder cannot be written, the index lives in memory.
+the folder cannot be written, or another process keeps the index locked, it lives in memory.
 """
 
 from __future__ import annotations

@@ -112,11 +112,11 @@ class RunStore:
         """
         folder = self.find(run_id)
         with _reported(self.folder):
-            # Moved away first, so that nobody meets half a run.
+            # Moved away first, so that no reader sees half a run.
             doomed = make_own(self.folder, _PARTIAL)
             try:
                 folder.rename(doomed / run_id)
-            except FileNotFoundError as e:  # somebody else deleted it just now
+            except FileNotFoundError as e:  # deleted by another process just now
                 raise RunNotFoundError(run_id=run_id) from e
             finally:
                 shutil.rmtree(doomed)
@@ -136,7 +136,7 @@ class RunStore:
         deleted = []
         for run_id in self.ids():
             if run_id < stamp:
-                with contextlib.suppress(RunNotFoundError):  # somebody else deleted it
+                with contextlib.suppress(RunNotFoundError):  # deleted by another process
                     self.delete(run_id)
                     deleted.append(run_id)
         return deleted
