@@ -47,7 +47,8 @@ class AudioConfig:
     ffmpeg: str | None = None
 
     def __post_init__(self) -> None:
-        _check(0 < self.max_duration_s < math.inf, "max-duration", self.max_duration_s, "finite, above 0 s")
+        longest_s = self.max_duration_s
+        _check(0 < longest_s < math.inf, "max-duration", longest_s, "finite, above 0 s")
         _check(self.max_upload_bytes > 0, "max-upload", self.max_upload_bytes, "above 0 bytes")
         timeout_s = self.decode_timeout_s
         _check(0 < timeout_s < math.inf, "decode-timeout", timeout_s, "finite, above 0 s")
