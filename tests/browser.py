@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 import pytest
 import uvicorn
 
-from emotion.core.config import PROJECT_DIR, AudioConfig, Config, EngineConfig, ServerConfig
+from emotion.core.config import AudioConfig, Config, EngineConfig, ServerConfig
+from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.server import create_app
 from emotion.services.model_service import ModelService

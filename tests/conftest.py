@@ -14,11 +14,12 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ
+from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
-from tests.fakes import FakeEngine, FakeService
+from tests.fakes import FakeEngine, FakeHub, FakeService
 
 pytest_plugins = ["tests.browser"]
 
@@ -151,3 +152,13 @@ def run_folders(service: RecognitionService) -> list[Path]:
     """All folders beside the runs of a service, hidden ones too."""
     folder = service.store.folder
     return list(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.fixture
+def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """A hub under the test's control, in place of the models on this machine and the network."""
+    made = FakeHub(tiny_checkpoint)
+    monkeypatch.setattr("emotion.recognition.opening.locate", made.locate)
+    monkeypatch.setattr("emotion.services.model_service.locate", made.locate)
+    monkeypatch.setattr("emotion.models.download.fetch", made.fetch)
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotion.core.config import Config, EngineConfig
 from emotion.core.errors import CancelledError, EmotionError, ModelMissingError
 from emotion.core.labels import LABELS
 from emotion.core.registry import DEFAULT, EMBEDDED
@@ -19,6 +21,13 @@ from emotion.inference.engine_base import EngineBase, FrameOutput, total_s
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.services.model_service import Snapshot
+
+CPU = Config(engine=EngineConfig(device="cpu"))
+
+
+def named(model: str | Path) -> Config:
+    """The configuration for a model, by name or folder, on the CPU."""
+    return replace(CPU, engine=replace(CPU.engine, model=str(model)))
 
 
 class FakeEngine(EngineBase):
@@ -101,7 +110,7 @@ class FakeService:
 
 
 class FakeHub:
-    """Stands for `weights` and `download`: where the models are, and what fetching one does."""
+    """Stands for `models.store` and `models.download`: where models are, and how one is fetched."""
 
     def __init__(self, tiny: Path) -> None:
         self.tiny = tiny

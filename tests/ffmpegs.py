@@ -11,7 +11,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from emotion.core.config import PROJECT_DIR
+from emotion.core.paths import PROJECT_DIR
 
 VARIABLE = "EMOTION_TEST_FFMPEGS"
 CACHE = PROJECT_DIR / ".cache" / "ffmpeg"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.core.config import PROJECT_DIR
+from emotion.core.paths import PROJECT_DIR
 
 PACKAGE = PROJECT_DIR / "emotion"
 HEAVY = (

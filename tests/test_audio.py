@@ -131,7 +131,7 @@ def test_amr_of_a_telephone(tmp_path: Path) -> None:
     path.write_bytes(b"#!AMR\n" + b"".join(b"\x3c" + rng.bytes(31) for _ in range(100)))
     recording = decode(path, CONFIG)
     assert (recording.duration_s, recording.info.sample_rate_hz) == (2.0, 8000)
-    assert recording.info.codec in ("amrnb", "amr_nb")
+    assert recording.info.codec == "amr_nb"
 
 
 def test_strange_names(wav: Wav) -> None:
@@ -139,7 +139,7 @@ def test_strange_names(wav: Wav) -> None:
         assert decode(wav(1.0, name), CONFIG).info.file == name
 
 
-def test_short_audio_gets_a_notice(wav: Wav) -> None:
+def test_short_audio_gets_a_warning(wav: Wav) -> None:
     (warning,) = decode(wav(0.5), CONFIG).warnings
     assert warning.code == "short_audio" and warning.params == {"duration_s": 0.5}
 
@@ -291,5 +291,5 @@ def test_processed_audio_is_pcm16_and_clips_instead_of_wrapping(tmp_path: Path) 
     assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
     samples, _ = soundfile.read(path, dtype="int16")
     assert samples.tolist() == [0, 16384, 32767, -32768]
-    with pytest.raises(OSError, match=r"No such file|Error opening"):
+    with pytest.raises(OSError, match="Error opening"):
         write_wav(tmp_path / "none" / "out.wav", np.zeros(10, np.float32))

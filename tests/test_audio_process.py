@@ -114,14 +114,8 @@ def test_random_packets_never_harm_the_caller(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         junk = tuple(rng.bytes(int(size)) for size in rng.integers(0, 640, 20))
-        try:
-            samples = decoded(silk.Packets(junk, truncated=False))
-        except AudioDecodeError as e:
-            samples = b""
-            message = str(e)
-            if "SILK" not in message:
-                raise
-        assert len(samples) in (0, 20 * 640)
+        with pytest.raises(AudioDecodeError, match="a damaged SILK voice message"):
+            decoded(silk.Packets(junk, truncated=False))
 
 
 def test_the_program_says_when_it_fails() -> None:

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 from emotion.audio import decode
-from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.errors import AudioEncryptedError
+from emotion.core.paths import PROJECT_DIR
 from emotion.inference.engine import Engine
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.recognizer import Recognizer

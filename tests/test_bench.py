@@ -16,7 +16,7 @@ from emotion.bench.runner import Plan
 from emotion.cli import main
 from emotion.core.errors import ConfigError, ModelError
 from emotion.models.network import ModelConfig
-from tests.test_model import config
+from tests.test_network import config
 
 
 def record(ready: float, latency: float, peak: int, score: float = 0.9) -> dict[str, Any]:

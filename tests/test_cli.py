@@ -18,8 +18,7 @@ from emotion.core.errors import DownloadError, TorchWithoutCudaError
 from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
 from emotion.models import download
-from emotion.recognition import opening as lifecycle
-from emotion.recognition import pipeline
+from emotion.recognition import opening, pipeline
 from tests.conftest import tone
 
 Wav = Callable[..., Path]
@@ -205,7 +204,7 @@ def test_the_fallback_is_announced(
         return tiny_checkpoint
 
     monkeypatch.setattr(download, "fetch", fetch)
-    monkeypatch.setattr(lifecycle, "locate", lambda name, folder: None)
+    monkeypatch.setattr(opening, "locate", lambda name, folder: None)
     assert main(["recognize", "--output-dir", str(tmp_path / "o"), str(wav())]) == 0
     captured = capsys.readouterr()
     assert "Answered by Emotion2Vec Mini" in captured.out and "hub unreachable" in captured.out

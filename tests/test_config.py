@@ -40,6 +40,13 @@ def test_environment_changes_the_defaults() -> None:
     assert config.server == ServerConfig(host="::1", port=9000, outputs_dir=Path("/o"))
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["max_duration_s", "decode_timeout_s"])
+def test_limits_of_time_are_finite(name: str, seconds: float) -> None:
+    with pytest.raises(ConfigError, match="must be finite, above 0 s"):
+        AudioConfig(**{name: seconds})
+
+
 def test_empty_variables_change_nothing() -> None:
     assert Config.from_env({"EMOTION_MODEL": "", "EMOTION_PORT": ""}) == Config()
     assert Config.from_env({"EMOTION_OFFLINE": "0"}).engine.offline is False
@@ -49,6 +56,7 @@ def test_empty_variables_change_nothing() -> None:
     ("name", "value", "named"),
     [
         ("EMOTION_PORT", "http", "whole number"),
+        ("EMOTION_PORT", "8²", "whole number"),
         ("EMOTION_PORT", "70000", "65535"),
         ("EMOTION_OFFLINE", "yes", "0 or 1"),
         ("EMOTION_DEVICE", "gpu", "cuda:N"),

@@ -13,8 +13,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from emotion.models import checkpoint
 from emotion.models.checkpoint import load_checkpoint
-from emotion.models.converted import cache_path, converted_path, open_converted, write_converted
+from emotion.models.converted import (
+    cache_path,
+    converted_path,
+    fingerprint,
+    open_converted,
+    write_converted,
+)
 
 STATE = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -37,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "model"
     made.mkdir()
     (made / "model.pt").write_bytes(b"weights")
-    write_converted(made, STATE, "fp32")
+    write_converted(made, STATE, "fp32", fingerprint(made))
     return made
 
 
@@ -53,7 +60,8 @@ def test_what_was_written_is_read(folder: Path, cache: Path) -> None:
 
 def test_a_matrix_keeps_its_layout(folder: Path) -> None:
     by_columns = torch.arange(6.0).reshape(2, 3).t()
-    write_converted(folder, {"a": by_columns, "b": by_columns.contiguous()}, "bf16")
+    tensors = {"a": by_columns, "b": by_columns.contiguous()}
+    write_converted(folder, tensors, "bf16", fingerprint(folder))
     found = open_converted(folder, "bf16")
     assert found is not None
     for name, stride in (("a", (1, 3)), ("b", (2, 1))):
@@ -172,3 +180,30 @@ def test_other_weights_or_another_format_are_not_used(folder: Path) -> None:
     path.write_bytes(data)
     (folder / "model.pt").write_bytes(b"other weights")
     assert open_converted(folder, "fp32") is None
+
+
+def test_weights_that_change_while_they_are_read_are_not_taken_for_the_new_ones(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "changing"
+    shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("emotion-*"))
+    read = checkpoint.read_weights
+
+    def replaced_meanwhile(folder: Path) -> object:
+        found = read(folder)
+        os.utime(folder / "model.pt", (1, 1))
+        return found
+
+    monkeypatch.setattr(checkpoint, "read_weights", replaced_meanwhile)
+    load_checkpoint(folder)
+    assert converted_path(folder, "fp32").is_file()
+    assert open_converted(folder, "fp32") is None
+
+
+def test_what_a_killed_process_left_is_removed(folder: Path) -> None:
+    abandoned, written = folder / ".emotion-a.tmp", folder / ".emotion-b.tmp"
+    for path in (abandoned, written):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (1, 1))
+    write_converted(folder, STATE, "bf16", fingerprint(folder))
+    assert not abandoned.exists() and written.exists()

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from emotion.core.config import PROJECT_DIR, EngineConfig, Hub
+from emotion.core.config import EngineConfig, Hub
 from emotion.core.errors import (
     CancelledError,
     DownloadError,
     ModelMissingError,
 )
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import EMBEDDED
 from emotion.models import store as weights
 from emotion.models.download import fetch

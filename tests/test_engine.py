@@ -13,9 +13,9 @@ import pytest
 import torch
 import yaml
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import CancelledError, CheckpointError, ModelError, ModelNotReadyError
 from emotion.core.labels import LABELS
+from emotion.core.paths import PROJECT_DIR
 from emotion.inference.device import cpu_has_bf16, place
 from emotion.inference.engine import Engine
 from emotion.models.checkpoint import load_checkpoint

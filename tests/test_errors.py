@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_a_missing_model_names_the_command_that_fetches_it() -> None:
     error = ModelMissingError(name="emotion2vec_plus_base", folder="models", reason="offline")
     assert error.hint == "Fetch it with `python -m emotion download emotion2vec_plus_base`"
     assert "{name}" in ModelMissingError.hint
+
+
+def test_an_error_crosses_a_process_boundary() -> None:
+    error = ModelMissingError(name="emotion2vec_plus_base", folder="models", reason="offline")
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), copied.params, str(copied)) == (type(error), error.params, str(error))
+    assert copied.hint == error.hint
 
 
 @pytest.mark.parametrize(

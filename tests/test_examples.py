@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotion.core.config import PROJECT_DIR
+from emotion.core.paths import PROJECT_DIR
 from emotion.models.store import example_clip
 from emotion.ui.examples import load_examples
 

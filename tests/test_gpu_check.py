@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import (
     CardUnsupportedError,
     DriverTooOldError,
@@ -21,6 +20,7 @@ from emotion.core.errors import (
     TorchWithoutCudaError,
 )
 from emotion.core.i18n import error_pairs
+from emotion.core.paths import PROJECT_DIR
 from emotion.inference import gpu_check
 from emotion.inference.gpu_check import Card, Torch, cuda_available, diagnose, find_card, unused_gpu
 

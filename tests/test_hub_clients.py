@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from emotion.core.config import PROJECT_DIR, EngineConfig, Hub
+from emotion.core.config import EngineConfig, Hub
 from emotion.core.errors import CancelledError, DownloadError
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import MODELS
 from emotion.models import hub_clients
 from emotion.models.download import fetch

@@ -8,8 +8,8 @@ import pytest
 import torch
 import yaml
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.labels import LABELS
+from emotion.core.paths import PROJECT_DIR
 from emotion.models.checkpoint import Checkpoint, load_checkpoint
 from tools.make_checkpoint import SHAPES, TOKENS, model_config, tensor_sizes, write_checkpoint
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +20,11 @@ from emotion.core.errors import (
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.inference import gpu_check
 from emotion.inference.engine import Engine
-from emotion.models import download
-from emotion.recognition import opening as lifecycle
+from emotion.recognition import opening
 from emotion.recognition.opening import Status, open_model
 from emotion.services import model_service
 from emotion.services.model_service import ModelService
-from tests.fakes import FakeHub
-
-CONFIG = Config(engine=EngineConfig(device="cpu"))
-
-
-def named(model: str | Path) -> Config:
-    return replace(CONFIG, engine=replace(CONFIG.engine, model=str(model)))
-
-
-@pytest.fixture
-def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
-    hub = FakeHub(tiny_checkpoint)
-    monkeypatch.setattr(lifecycle, "locate", hub.locate)
-    monkeypatch.setattr(model_service, "locate", hub.locate)
-    monkeypatch.setattr(download, "fetch", hub.fetch)
-    return hub
+from tests.fakes import CPU, FakeHub, named
 
 
 @pytest.fixture
@@ -61,7 +44,7 @@ def start() -> Iterator[Callable[[Config], ModelService]]:
 def test_the_embedded_model_answers_while_the_default_is_downloaded(
     hub: FakeHub, start: Callable[[Config], ModelService]
 ) -> None:
-    service = start(CONFIG)
+    service = start(CPU)
     assert hub.reached.wait(20)
     interim = service.model()
     assert interim.info.name == EMBEDDED
@@ -79,7 +62,7 @@ def test_the_embedded_model_answers_while_the_default_is_downloaded(
 def test_a_failed_download_leaves_the_embedded_model_with_the_reason(
     hub: FakeHub, start: Callable[[Config], ModelService]
 ) -> None:
-    service = start(CONFIG)
+    service = start(CPU)
     hub.error = DownloadError(name=DEFAULT, reason="disk full")
     hub.go.set()
     while service.status.phase != "ready":
@@ -94,12 +77,12 @@ def test_a_missing_embedded_model_does_not_keep_the_default_away(
 ) -> None:
     hub.embedded = None
     hub.go.set()
-    assert start(CONFIG).model().info.name == DEFAULT
+    assert start(CPU).model().info.name == DEFAULT
     hub.error = DownloadError(name=DEFAULT, reason="no route")
     with pytest.raises(ModelError, match=r"no route.*gone"):
-        start(CONFIG).model()
+        start(CPU).model()
     with pytest.raises(ModelError, match=r"no route.*gone"):
-        open_model(CONFIG)
+        open_model(CPU)
 
 
 def test_a_click_waits_while_the_model_is_only_loading(
@@ -145,13 +128,25 @@ def test_a_failure_reaches_those_who_wait(
     assert service.status.phase == "failed" and service.current is None
 
 
+def test_an_error_that_many_callers_get_does_not_grow(
+    start: Callable[[Config], ModelService], tmp_path: Path
+) -> None:
+    service = start(named(tmp_path))
+    depths = []
+    for _ in range(3):
+        with pytest.raises(CheckpointError) as caught:
+            service.model()
+        depths.append(len(caught.traceback))
+    assert depths[0] == depths[1] == depths[2]
+
+
 def test_an_unexpected_failure_too(
     hub: FakeHub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: object) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(lifecycle, "locate", broken)
+    monkeypatch.setattr(opening, "locate", broken)
     with pytest.raises(ModelError, match="ZeroDivisionError: surprise"):
         start(named("x")).model()
 
@@ -172,7 +167,7 @@ def test_a_click_is_answered_whenever_the_download_ends(
 ) -> None:
     """Lets loading end at each line of `ModelService.model` in turn."""
     loaded = open_model(named(hub.tiny))
-    for module in (lifecycle, model_service):
+    for module in (opening, model_service):
         monkeypatch.setattr(module, "load_model", lambda *args: loaded)  # in no time
     code = ModelService.model.__code__
     lines = sorted({line for _, _, line in code.co_lines() if line is not None})
@@ -181,7 +176,7 @@ def test_a_click_is_answered_whenever_the_download_ends(
         hub.reached.clear()
         hub.go.clear()
         hub.error = DownloadError(name=DEFAULT, reason="disk full") if failing else None
-        service = start(CONFIG)
+        service = start(CPU)
         assert hub.reached.wait(20)
 
         def trace(frame: Any, event: str, _: object, at: int = line) -> Any:

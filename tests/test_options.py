@@ -16,7 +16,14 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("granularity", "word"), ("granularity", ""), ("track", 0), ("channel", -1), ("track", True)],
+    [
+        ("granularity", "word"),
+        ("granularity", ""),
+        ("track", 0),
+        ("channel", -1),
+        ("track", True),
+        ("track", 1.5),
+    ],
 )
 def test_values_that_cannot_be(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{option} is {value!r}"):

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.labels import parse_token
+from emotion.core.paths import PROJECT_DIR
 from emotion.models.checkpoint import load_checkpoint
 from tools.make_checkpoint import SHAPES, write_checkpoint
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from emotion.core import registry
-from emotion.core.config import PROJECT_DIR
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS, find
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.core.config import PROJECT_DIR
+from emotion.core.paths import PROJECT_DIR
 
 # Says its version, makes a .venv whose Python is itself, and appends its arguments to $LOG.
 STUB = """#!/usr/bin/env bash

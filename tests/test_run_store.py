@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from emotion.core.errors import ModelError, OutputError, RunNotFoundError
-from emotion.storage import run_store
+from emotion.storage import run_index, run_store
 from emotion.storage.run_index import INDEX_FILE, RunFilter
 from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, RunWriter, make_own
 
@@ -235,3 +235,70 @@ def test_only_old_runs_are_deleted(store: RunStore) -> None:
     assert store.delete_older_than(2, now=NOW.replace(day=5)) == [old]
     assert store.ids() == [new]
     assert (store.folder / "notes").is_dir() and (store.folder / "outputs_19990101").is_dir()
+
+
+def test_two_that_delete_a_run_at_once(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = add(store)
+    plain = Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", plain)
+        store.delete(name)
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(RunNotFoundError):
+        store.delete(name)
+    assert os.listdir(store.folder) == []
+
+
+def test_a_deletion_that_was_killed_is_finished_by_the_next_run(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = add(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 4194304999)
+        patch.setattr(run_store.shutil, "rmtree", lambda *args, **options: None)
+        store.delete(name)
+    assert [path.name[:9] for path in store.folder.iterdir()] == [".partial-"]
+    other = add(store, 5)
+    assert os.listdir(store.folder) == [other]
+
+
+def test_only_what_was_deleted_is_told(store: RunStore) -> None:
+    add(store, 1)
+    (store.folder / "outputs_19990101_000000").mkdir()  # no run: it has no result
+    assert store.delete_older_than(2, now=NOW.replace(day=5)) == ["outputs_20260301_050607"]
+
+
+@pytest.mark.parametrize("content", ["[]", "1", "null"])
+def test_a_result_that_is_no_object_is_damaged(store: RunStore, content: str) -> None:
+    name = add(store)
+    (store.folder / name / RESULT_FILE).write_text(content)
+    with pytest.raises(RunNotFoundError):
+        store.result(name)
+
+
+def test_an_index_that_another_process_holds_is_not_discarded(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, 1)
+    assert store.search()[1] == 1
+    name = add(store, 2)
+    monkeypatch.setattr(run_index, "_LOCK_TIMEOUT_S", 0.0)
+    index = store.folder / INDEX_FILE
+    other = sqlite3.connect(index)
+    plain = Path.read_text
+
+    def locked_meanwhile(self: Path, *args: Any, **options: Any) -> str:
+        if not other.in_transaction:
+            other.execute("BEGIN IMMEDIATE")
+        return plain(self, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", locked_meanwhile)
+    inode = index.stat().st_ino
+    found, count = store.search()
+    assert found[0].run_id == name and count == 2
+    assert index.stat().st_ino == inode
+    other.rollback()
+    other.close()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotion.audio.samples import SampleBuffer
+from emotion.core.errors import OutputError
 
 
 def ramp(size: int, start: int = 0) -> np.ndarray:
@@ -58,6 +59,16 @@ def test_a_long_recording_is_not_held_in_memory() -> None:
     for i in range(4):
         buffer.append(ramp(100, 100 * i))
     assert buffer._file._rolled
+
+
+def test_a_temporary_file_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    buffer = SampleBuffer(memory_bytes=100)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        buffer.append(ramp(100))
 
 
 def test_threads_read_what_they_asked_for() -> None:

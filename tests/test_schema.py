@@ -42,6 +42,21 @@ def test_unknown_fields_are_ignored_and_a_newer_version_is_refused(data: dict[st
         Result.from_dict({**data, "schema_version": 2})
 
 
+@pytest.mark.parametrize(("part", "name"), [("audio", "codec"), ("timing", "total_s")])
+def test_a_missing_field_is_named(data: dict[str, Any], part: str, name: str) -> None:
+    del data[part][name]
+    with pytest.raises(KeyError, match=name):
+        Result.from_dict(data)
+
+
+def test_a_change_of_the_dict_does_not_reach_the_result(
+    fake_model: LoadedModel, wav: Callable[..., Path]
+) -> None:
+    result = Recognizer(fake_model).recognize(wav(2), granularity="frame").result
+    result.to_dict()["frames"].clear()
+    assert result.to_dict()["frames"]["scores"].keys() == result.scores.keys()
+
+
 def test_times_are_local_and_utc(data: dict[str, Any]) -> None:
     local = datetime.strptime(data["timestamp"], "%Y-%m-%d %H:%M:%S").astimezone()
     utc = datetime.strptime(data["timestamp_utc"], "%Y-%m-%dT%H:%M:%SZ")

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from emotion.core.config import PROJECT_DIR, AudioConfig, Config, ServerConfig
+from emotion.core.config import AudioConfig, Config, ServerConfig
 from emotion.core.errors import CancelledError, DownloadError
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.results import ResultWarning
 from emotion.recognition.opening import Status
 from emotion.services.jobs import JobProgress

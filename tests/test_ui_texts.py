@@ -11,7 +11,6 @@ import pytest
 
 from emotion.audio.checks import MESSAGES, warning
 from emotion.core import errors
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import (
     AudioDecodeError,
     AudioTooShortError,
@@ -25,6 +24,7 @@ from emotion.core.i18n import (
     error_pairs,
     warning_pair,
 )
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.results import ResultWarning
 from emotion.ui.language import LOCALES, language_of, message_id, translations
 from emotion.ui.texts import TEXTS, pair, text

@@ -131,6 +131,17 @@ def test_broken_files(tmp_path: Path, content: bytes | None, text: str) -> None:
         read_weights(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02h\x05.", b"\x80\x02.", b"\x80\x02}q\x01e.", b"\x80\x02U\xffab", b"\x80\x02R."],
+    ids=["no memo", "empty stack", "no mark", "short string", "no function"],
+)
+def test_a_pickle_that_makes_no_sense(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_weights(tmp_path)
+
+
 def test_a_file_without_a_table_is_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "model.pt")
     with pytest.raises(CheckpointError, match="holds no table of tensors"):

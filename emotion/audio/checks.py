@@ -25,7 +25,7 @@ _WARN_DBFS = -45.0  # from here on down the level would change the result
 _LEAST_GAIN = 1.5
 _SLACK_S = 0.2
 
-# The English of each warning; `emotion.ui.texts.WARNINGS_ZH` has the Chinese.
+# The English of each warning; `emotion.core.i18n.WARNINGS_ZH` has the Chinese.
 MESSAGES = {
     "short_audio": "Only {duration_s:.2f} s of audio: the result is less reliable under 1 s.",
     "truncated_audio": (

@@ -132,7 +132,7 @@ def read_track(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
         AudioStreamError: The file has no audio.
         AudioTooLongError: It is longer than the limit.
         DecoderError: The decoder is missing or did not finish in time.
-        CancelledError: ``wanted.cancelled`` said so.
+        CancelledError: ``wanted.cancelled`` returned true.
     """
     if source.kind == "silk":
         return _read_silk(source, config, wanted)

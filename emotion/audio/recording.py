@@ -87,7 +87,8 @@ def decode(
         AudioError: The recording cannot be used; the class says why.
         ConfigError: ``track`` or ``channel`` is below 1.
         DecoderError: FFmpeg is missing or did not finish in time.
-        CancelledError: ``cancelled`` said so.
+        OutputError: The folder for temporary files cannot hold the samples.
+        CancelledError: ``cancelled`` returned true.
     """
     started = time.perf_counter()
     size_bytes = _check_file(path, config)

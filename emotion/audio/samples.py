@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.errors import OutputError
 
 Samples = NDArray[np.float32]
 
@@ -64,11 +65,15 @@ class SampleBuffer:
             samples: float32, (samples,).
 
         Raises:
-            OSError: The temporary file cannot be written.
+            OutputError: The temporary file cannot be written.
         """
         with self._lock:
-            self._file.seek(0, 2)
-            self._file.write(np.ascontiguousarray(samples, "<f4").data)
+            try:
+                self._file.seek(0, 2)
+                self._file.write(np.ascontiguousarray(samples, "<f4").data)
+            except OSError as e:
+                folder = tempfile.gettempdir()
+                raise OutputError(path=folder, reason=e.strerror or str(e)) from e
             self._appended += samples.size
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:

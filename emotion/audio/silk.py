@@ -94,7 +94,7 @@ def decode_packets(
     Raises:
         AudioDecodeError: The decoder refuses them.
         DecoderTimeoutError: It did not finish in time.
-        CancelledError: ``cancelled`` said so.
+        CancelledError: ``cancelled`` returned true.
     """
     with tempfile.TemporaryFile() as file:
         for packet in packets.content:

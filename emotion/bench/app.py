@@ -20,8 +20,8 @@ import requests
 
 from emotion.audio import write_wav
 from emotion.bench.child import sound
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import ModelError
+from emotion.core.paths import PROJECT_DIR
 
 _LIMIT_S = 120.0
 _POLL_S = 0.05  # each question takes time from the server that starts

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from emotion.bench.child import Spec
-from emotion.core.config import PROJECT_DIR, Precision
+from emotion.core.config import Precision
 from emotion.core.errors import ConfigError, ModelError
+from emotion.core.paths import PROJECT_DIR
 
 logger = logging.getLogger(__name__)
 

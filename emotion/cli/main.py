@@ -1,7 +1,7 @@
 """The command line: one sub-command a module.
 
-Exit codes: 0 all done, 1 a file or the work failed, 2 wrong usage, 3 the model cannot be had,
-130 interrupted. Heavy packages are imported inside the commands, so ``--help`` is quick.
+Exit codes: 0 all done, 1 a file or the work failed, 2 wrong usage, 3 the model is unavailable,
+130 interrupted. Heavy packages are imported inside the commands, so ``--help`` is fast.
 """
 
 from __future__ import annotations

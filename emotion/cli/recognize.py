@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 2
-Outcome = tuple[int | None, "FinishedRun | Exception"]  # channel, and what became of it
+Outcome = tuple[int | None, "FinishedRun | Exception"]  # channel, and its run or its error
 
 
 def add(commands: Any) -> None:
@@ -86,7 +86,7 @@ class _Work:
         self._split = split
 
     def __call__(self, path: Path) -> list[Outcome]:
-        """What became of the file, channel by channel; one failure does not stop the others."""
+        """The outcome for the file, or for each channel; one failure does not stop the others."""
         from emotion.audio import count_channels
 
         channels: list[int | None] = [None]
@@ -95,7 +95,7 @@ class _Work:
                 count = count_channels(
                     path, self._model.audio, track=self._asked.track, cancelled=self.stop.is_set
                 )
-            except Exception as e:  # told with the others
+            except Exception as e:  # reported with the others
                 return [(None, e)]
             channels = list(range(1, count + 1))
         return [(channel, self._recognize(path, channel)) for channel in channels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,6 @@ from emotion.core import paths
 from emotion.core.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
-PROJECT_DIR = paths.PROJECT_DIR
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]
@@ -47,9 +47,11 @@ class AudioConfig:
     ffmpeg: str | None = None
 
     def __post_init__(self) -> None:
-        _check(self.max_duration_s > 0, "max-duration", self.max_duration_s, "above 0 s")
+        longest_s = self.max_duration_s
+        _check(0 < longest_s < math.inf, "max-duration", longest_s, "finite, above 0 s")
         _check(self.max_upload_bytes > 0, "max-upload", self.max_upload_bytes, "above 0 bytes")
-        _check(self.decode_timeout_s > 0, "decode-timeout", self.decode_timeout_s, "above 0 s")
+        timeout_s = self.decode_timeout_s
+        _check(0 < timeout_s < math.inf, "decode-timeout", timeout_s, "finite, above 0 s")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class EngineConfig:
         engines = get_args(EngineName)
         _check(self.engine in engines, "engine", self.engine, f"one of {', '.join(engines)}")
         kind, _, index = self.device.partition(":")
-        ok = self.device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
+        ok = self.device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdecimal())
         _check(ok, "device", self.device, "auto, cpu, cuda or cuda:N")
         _check(self.hub in (None, *get_args(Hub)), "hub", self.hub, "ms or hf")
 
@@ -176,7 +178,7 @@ def _int(env: Mapping[str, str], name: str) -> int | None:
     text = env.get(name)
     if not text:
         return None
-    _check(text.isdigit(), name, text, "a whole number")
+    _check(text.isdecimal(), name, text, "a whole number")
     return int(text)
 
 

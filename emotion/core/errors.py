@@ -26,7 +26,8 @@ do. The values stay on the object (``params``), so an interface can say it in an
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from emotion.core.redaction import hide_paths
 
@@ -45,6 +46,9 @@ class EmotionError(Exception):
     def __init__(self, **params: object) -> None:
         self.params = params
         super().__init__(self.template.format(**params))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self.params), ()  # pickled with its values, not its text
 
     @property
     def message(self) -> str:

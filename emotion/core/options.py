@@ -35,5 +35,5 @@ class RecognitionOptions:
             raise ConfigError(option="granularity", value=self.granularity, expected=expected)
         for name in ("track", "channel"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value < 1):
+            if value is not None and (type(value) is not int or value < 1):
                 raise ConfigError(option=name, value=value, expected="1 or more")

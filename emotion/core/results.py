@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 Part = TypeVar("Part")
@@ -180,7 +180,7 @@ class Result:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""
         data = asdict(replace(self, frames=None))
         if self.frames is not None:  # not copied: a long recording has a million scores
-            data["frames"] = vars(self.frames)
+            data["frames"] = dict(vars(self.frames))
         head = {
             name: data.pop(name)
             for name in ("emotion", "confidence", "scores", "granularity", "timestamp")
@@ -225,5 +225,10 @@ class Result:
 
 
 def _known(kind: type[Part], data: Mapping[str, Any]) -> Part:
-    names = {part.name for part in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in data.items() if name in names})
+    parts = fields(kind)  # type: ignore[arg-type]
+    values = {part.name: data[part.name] for part in parts if part.name in data}
+    for part in parts:
+        optional = part.default is not MISSING or part.default_factory is not MISSING
+        if part.name not in data and not optional:
+            raise KeyError(part.name)
+    return kind(**values)

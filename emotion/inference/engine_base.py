@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
@@ -82,7 +82,7 @@ class EngineBase(ABC):
         rows = {token: i for i, token in enumerate(tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
-        # The worker must not keep an engine alive that nobody uses any more.
+        # The worker must not keep an engine alive that is no longer in use.
         infer = WeakMethod(self._infer_batch)
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
             lambda clips: _called(infer, clips), cost=cost, most=batch_s
@@ -117,7 +117,7 @@ class EngineBase(ABC):
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
             BusyError: Too many requests wait.
-            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
+            CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
         return _result(self._batcher.submit(samples), cancelled)
 
@@ -128,10 +128,10 @@ class EngineBase(ABC):
         priority: Priority = "bulk",
         ahead: int = _AHEAD,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[int, FrameOutput]]:
+    ) -> Generator[tuple[int, FrameOutput], None, None]:
         """`infer` for many clips, which may share batches.
 
-        Whoever leaves the loop withdraws what still waits. Outputs are forgotten once they are
+        Closing the generator withdraws what still waits. Outputs are forgotten once they are
         given, and no more than ``ahead`` clips are taken ahead, so memory does not grow with the
         number of clips.
 
@@ -148,7 +148,7 @@ class EngineBase(ABC):
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
             BusyError: Too many requests wait; only for interactive ones.
-            CancelledError: ``cancelled`` said so, or the engine was closed meanwhile.
+            CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
         source: Iterator[tuple[int, Samples]] = iter(enumerate(clips))
         if isinstance(clips, Sequence):
@@ -232,7 +232,7 @@ def _called(
     infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None], clips: list[Samples]
 ) -> list[FrameOutput]:
     method = infer()
-    if method is None:  # whoever asked did not wait
+    if method is None:  # the caller is gone
         raise CancelledError()
     # ALiBi gives distant frames weights below 1e-38, which a CPU multiplies slowly. They count as
     # zero in this thread, the worker, and in those that it starts for its passes.

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import (
     CardUnsupportedError,
     DriverTooOldError,
@@ -25,6 +24,7 @@ from emotion.core.errors import (
     GpuUnusedError,
     TorchWithoutCudaError,
 )
+from emotion.core.paths import PROJECT_DIR
 
 PROC = Path("/proc/driver/nvidia")
 INDEX_URL = "https://download.pytorch.org/whl/"

@@ -71,7 +71,7 @@ class MicroBatcher(Generic[Item, Answer]):
 
         Raises:
             BusyError: Too many interactive items wait.
-            CancelledError: ``cancelled`` said so while waiting for room.
+            CancelledError: ``cancelled`` returned true while waiting for room.
             ModelNotReadyError: The batcher is closed.
         """
         return self.submit_all([item], priority, cancelled)[0]
@@ -157,6 +157,7 @@ class MicroBatcher(Generic[Item, Answer]):
     def _answer(self, batch: list[tuple[Item, Future[Answer]]]) -> None:
         try:
             answers = self._work([item for item, _ in batch])
+            pairs = list(zip(batch, answers, strict=True))
         except Exception as e:  # goes to the caller whose item it is
             if len(batch) == 1:
                 batch[0][1].set_exception(e)
@@ -164,5 +165,5 @@ class MicroBatcher(Generic[Item, Answer]):
             for single in batch:
                 self._answer([single])
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in pairs:
             future.set_result(answer)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from emotion.core.errors import CheckpointError
 from emotion.core.labels import parse_token
-from emotion.models.converted import open_converted, write_converted
+from emotion.models.converted import fingerprint, open_converted, write_converted
 from emotion.models.network import Emotion2vec, ModelConfig
 from emotion.models.numerics import DTYPES
 from emotion.models.weights_file import check_finite, pick, read_weights
@@ -77,11 +77,12 @@ def load_checkpoint(folder: Path, precision: str = "fp32", *, cache: bool = True
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     state = open_converted(folder, precision)
     if state is None or {name: tuple(tensor.shape) for name, tensor in state.items()} != shapes:
+        source = fingerprint(folder)
         rename = partial(native_name, prenet_depth=config.prenet_depth)
         state = in_precision(pick(read_weights(folder), shapes, rename), precision)
         check_finite(state, folder, precision)
         if cache:
-            write_converted(folder, state, precision)
+            write_converted(folder, state, precision, source)
             state = open_converted(folder, precision) or state
     model.load_state_dict(state, assign=True)
     return Checkpoint(model.eval(), tokens, folder)
@@ -226,13 +227,13 @@ def parse_feature_spec(text: str) -> tuple[tuple[int, int, int], ...]:
 
 
 def native_name(name: str, prenet_depth: int) -> str:
-    """This package's name of one of FunASR's tensors."""
+    """This package's name of one of FunASR's tensors; empty where the network has no such one."""
     for pattern, replacement in _NAMES:
         new, hits = re.subn(pattern, replacement, name)
         if hits:
             break
     else:
-        return name
+        return ""  # even if it reads like one of ours
     # "#n" counts from one, "+n" goes on after the audio encoder's own blocks.
     new = re.sub(r"#(\d+)", lambda m: str(int(m[1]) - 1), new)
     new = re.sub(r"\+(\d+)", lambda m: str(int(m[1]) + prenet_depth), new)

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORMAT = "emotion2vec-2"
+_PREFIX, _SUFFIX = ".emotion-", ".tmp"  # of a file that is being written
+_ABANDONED_S = 3600.0
 _TRANSPOSED = ".T"  # ends the name of a matrix that is stored transposed
 
 
@@ -67,7 +70,7 @@ def _read(path: Path, folder: Path) -> dict[str, Tensor] | None:
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            if file.metadata() != _fingerprint(folder):
+            if file.metadata() != fingerprint(folder):
                 return None
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as e:
@@ -79,13 +82,16 @@ def _read(path: Path, folder: Path) -> dict[str, Tensor] | None:
     }
 
 
-def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> None:
+def write_converted(
+    folder: Path, state: dict[str, Tensor], precision: str, source: dict[str, str]
+) -> None:
     """Caches tensors for `open_converted`.
 
     Args:
         folder: The checkpoint.
         state: Tensors under this package's names.
         precision: What they were made ready for.
+        source: The `fingerprint` from before they were read.
     """
     tensors = {}
     for name, tensor in state.items():
@@ -96,7 +102,7 @@ def write_converted(folder: Path, state: dict[str, Tensor], precision: str) -> N
     problem: OSError | None = None
     for path in (converted_path(folder, precision), cache_path(folder, precision)):
         try:
-            _write(path, tensors, _fingerprint(folder))
+            _write(path, tensors, source)
         except OSError as e:
             problem = e
         else:
@@ -109,7 +115,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".emotion-", suffix=".tmp")
+    _remove_abandoned(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
     os.close(handle)
     try:
         save_file(tensors, name, metadata=metadata)
@@ -122,8 +129,16 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
             os.unlink(name)
 
 
-def _fingerprint(folder: Path) -> dict[str, str]:
-    # Name, size and time of the weights file: what was made from other weights is never used.
+def _remove_abandoned(folder: Path) -> None:
+    # What a process that was killed left behind; one that still writes did so lately.
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Name, size and time of the weights file: what was made from other weights is never used."""
     source = find_weights(folder)
     if source is None:
         return {"format": _FORMAT, "source": "none"}

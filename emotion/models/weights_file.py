@@ -8,7 +8,6 @@ training run's configuration, optimizer state, teacher, decoder) is ignored.
 from __future__ import annotations
 
 import logging
-import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +61,9 @@ def read_weights(folder: Path) -> WeightsFile:
         return WeightsFile(folder, _read_safetensors(path))
     try:
         data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
+    except MemoryError:
+        raise  # says nothing about the file
+    except Exception as e:  # a damaged pickle fails in any way: KeyError, AssertionError and more
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise CheckpointError(folder=folder, reason=f"{PICKLE} is damaged: {reason}") from e
     outside: dict[str, object] = {}
@@ -113,7 +114,8 @@ def pick(
     Args:
         file: Where they come from.
         wanted: Name and shape of each tensor of the network.
-        rename: Turns a name of the file, without its prefix, into one of the network's.
+        rename: Turns a name of the file, without its prefix, into one of the network's; an empty
+            one for a name that it does not know.
 
     Raises:
         CheckpointError: Lists every tensor that is missing, mis-shaped or not finite.

@@ -71,7 +71,7 @@ StatusHook = Callable[[Status], None]
 
 
 class Reporter:
-    """Keeps the current status and tells it on.
+    """Keeps the current status and reports each change.
 
     Args:
         hook: Told each change.
@@ -82,17 +82,17 @@ class Reporter:
         self._hook = hook
 
     def update(self, **changes: object) -> None:
-        """Changes fields of the status and tells it on."""
+        """Changes fields of the status and reports it."""
         self._hook(self.next(**changes))
 
     def next(self, **changes: object) -> Status:
-        """Changes fields of the status without telling it on."""
+        """Changes fields of the status without reporting it."""
         revision = self.status.revision + 1
         self.status = replace(self.status, revision=revision, **changes)  # type: ignore[arg-type]
         return self.status
 
     def downloaded(self, done: int, total: int) -> None:
-        """Tells how many bytes of a download are done."""
+        """Reports how many bytes of a download are done."""
         self.update(done_bytes=done, total_bytes=total)
 
 
@@ -104,7 +104,8 @@ def open_model(config: Config, on_status: StatusHook = lambda status: None) -> L
         on_status: Told each phase.
 
     Raises:
-        ModelError: The model cannot be had or loaded. ``auto`` raises only if neither can.
+        ModelError: The model is unavailable or cannot be loaded. ``auto`` raises only if
+            the embedded one cannot either.
         DeviceError: The device asked for is not there; found out before anything is downloaded.
     """
     reporter = Reporter(on_status)
@@ -136,7 +137,7 @@ def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status
         on_status: Told the progress of a download.
 
     Raises:
-        ModelError: The model cannot be had.
+        ModelError: The model is unavailable.
     """
     return obtain_folder(name, config, Reporter(on_status), lambda: False, to_load=False)
 
@@ -159,7 +160,7 @@ def obtain_folder(
         to_load: Whether it is going to be loaded: then the device is checked before a download.
 
     Raises:
-        ModelError: The model cannot be had, or the device asked for is not there.
+        ModelError: The model is unavailable, or the device asked for is not there.
         CancelledError: ``cancelled`` returned true.
     """
     folder = locate(name, config.engine.models_dir)
@@ -183,7 +184,7 @@ def _check_device(config: EngineConfig) -> None:
 
 
 def warn_of_unused_gpu(model: LoadedModel, config: Config, reporter: Reporter) -> None:
-    """Tells once why a model runs on the CPU although the machine has an NVIDIA card."""
+    """Reports once why a model runs on the CPU although the machine has an NVIDIA card."""
     if config.engine.device != "auto" or model.info.device != "cpu" or reporter.status.gpu:
         return
     from emotion.inference.gpu_check import unused_gpu  # not needed where the GPU is used

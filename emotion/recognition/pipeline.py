@@ -145,14 +145,15 @@ def _analyse(
         ahead=_AHEAD,
         cancelled=callbacks.cancelled,
     )
-    for place, output in outputs:
-        aggregator.add(spans[place], output.features, output.logits)
-        passes[output.began_s] = output.ended_s
-        if keep_frames:
-            for sink in sinks:
-                sink.frames(total_frames, output.features)
-        del output
-        callbacks.windows(place + 1, len(spans))
+    with contextlib.closing(outputs):  # an error of a sink withdraws the other windows
+        for place, output in outputs:
+            aggregator.add(spans[place], output.features, output.logits)
+            passes[output.began_s] = output.ended_s
+            if keep_frames:
+                for sink in sinks:
+                    sink.frames(total_frames, output.features)
+            del output
+            callbacks.windows(place + 1, len(spans))
     inference_s = sum(ended - began for began, ended in passes.items())
     waited_s = max(0.0, time.perf_counter() - started - inference_s)
     return _Analysis(aggregator, spans, inference_s, waited_s, warnings)

@@ -67,7 +67,7 @@ class Recognizer:
             offline: Never use the network.
 
         Raises:
-            ModelError: The model cannot be had or loaded.
+            ModelError: The model is unavailable or cannot be loaded.
             ConfigError: An option has a value it cannot have.
         """
         config = Config.from_env()

@@ -12,6 +12,7 @@ import logging
 import secrets
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -47,9 +48,10 @@ class JobLimits:
         interactive: Interactive jobs that work or wait; one more is refused.
         programs: How many of those may come from callers without a visitor, so that visitors
             find a place too.
-        bulk: Bulk jobs that wait; the submitter of one more waits for room.
+        bulk: Bulk jobs that wait; the submitter of one more waits for a place.
         per_visitor: Interactive jobs of one visitor that work or wait.
-        kept: Ended jobs that are remembered.
+        kept: Ended jobs that are remembered. Each holds its outcome: the curve of a recording of
+            4 h takes about 40 MB.
         kept_s: How long they are remembered, in seconds.
     """
 
@@ -58,8 +60,8 @@ class JobLimits:
     programs: int = 12
     bulk: int = 64
     per_visitor: int = 1
-    kept: int = 256
-    kept_s: float = 3600.0
+    kept: int = 64
+    kept_s: float = 900.0
 
     def __post_init__(self) -> None:
         for name in ("workers", "interactive", "programs", "bulk", "per_visitor"):
@@ -183,17 +185,9 @@ class Job(Generic[Request, Outcome]):
             raise CancelledError()
         return self._outcome
 
-    def run(self, work: Callable[[Job[Request, Outcome]], Outcome]) -> None:
-        """Does the work and keeps what it gives or raises."""
+    def begin(self) -> None:
+        """Ends the wait for a worker."""
         self._started_at = time.monotonic()
-        try:
-            if self.cancelled:
-                raise CancelledError()
-            outcome = work(self)
-        except Exception as e:  # raised again by result(), for whoever can answer
-            self.end(error=e)
-        else:
-            self.end(outcome=outcome)
 
     def end(self, *, outcome: Outcome | None = None, error: Exception | None = None) -> None:
         """Ends the job with what it gave or with what went wrong."""
@@ -202,6 +196,7 @@ class Job(Generic[Request, Outcome]):
             state = "cancelled"
         elif error is not None:
             state = "failed"
+        _clear_frames(error)
         self._outcome, self._error = outcome, error
         self.ended_at = time.monotonic()
         self.update(state=state, cancelling=False)
@@ -245,13 +240,13 @@ class JobManager(Generic[Request, Outcome]):
         Args:
             request: What is to be recognised.
             visitor: Who asks; None for a program.
-            priority: ``interactive`` is refused when there are too many; ``bulk`` waits for room.
-            cancelled: Asked while waiting for room.
+            priority: ``interactive`` is refused when the queue is full; ``bulk`` waits for a place.
+            cancelled: Polled while waiting for a place.
 
         Raises:
             JobRunningError: The visitor has a job under way.
             BusyError: There are too many interactive jobs, or the manager is closed.
-            CancelledError: ``cancelled`` said so while waiting for room.
+            CancelledError: ``cancelled`` turned true while waiting for a place.
         """
         job: Job[Request, Outcome] = Job(request, visitor, priority)
         with self._changed:
@@ -261,7 +256,7 @@ class JobManager(Generic[Request, Outcome]):
                         raise CancelledError()
                     self._changed.wait(_BEAT_S / 10)
             else:
-                self._check_room(visitor)
+                self._check_limits(visitor)
             if self._closed:
                 raise BusyError(waiting=self._count())
             self._queues[priority].append(job)
@@ -272,10 +267,10 @@ class JobManager(Generic[Request, Outcome]):
     def _start_workers(self) -> None:
         for number in range(len(self._threads), self.limits.workers):
             thread = threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
-    def _check_room(self, visitor: str | None) -> None:
+    def _check_limits(self, visitor: str | None) -> None:
         mine = [j for j in self._active() if j.priority == "interactive"]
         own = sum(job.visitor == visitor for job in mine)
         if visitor is not None and own >= self.limits.per_visitor:
@@ -307,13 +302,9 @@ class JobManager(Generic[Request, Outcome]):
         job.cancel()
         with self._changed:
             queue = self._queues[job.priority]
-            waits = job in queue
-            if waits:
+            if job in queue:
                 queue.remove(job)
-                self._ended.append(job)
-                self._changed.notify_all()
-        if waits:
-            job.end(error=CancelledError())
+                self._end(job, None, CancelledError())
 
     def close(self) -> None:
         """Cancels all jobs, refuses new ones and waits for the workers."""
@@ -339,13 +330,29 @@ class JobManager(Generic[Request, Outcome]):
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
-            job.run(self._work)
+            outcome, error = self._run(job)
             with self._changed:
                 self._running.remove(job)
-                self._ended.append(job)
-                self._forget()
-                self._changed.notify_all()
-            del job  # holds no result while waiting for the next
+                self._end(job, outcome, error)
+            del job, outcome, error  # holds no result while waiting for the next
+
+    def _run(self, job: Job[Request, Outcome]) -> tuple[Outcome | None, Exception | None]:
+        job.begin()
+        try:
+            if job.cancelled:
+                raise CancelledError()
+            return self._work(job), None
+        except Exception as e:  # raised again by result()
+            return None, e
+
+    def _end(
+        self, job: Job[Request, Outcome], outcome: Outcome | None, error: Exception | None
+    ) -> None:
+        # With the lock held, so that a caller who sees the end can submit the next job at once.
+        job.end(outcome=outcome, error=error)
+        self._ended.append(job)
+        self._forget()
+        self._changed.notify_all()
 
     def _next(self) -> Job[Request, Outcome] | None:
         with self._changed:
@@ -366,3 +373,11 @@ class JobManager(Generic[Request, Outcome]):
         if self._queues["bulk"] and (bulk < self.limits.workers - 1 or self.limits.workers == 1):
             return self._queues["bulk"].popleft()
         return None
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    # A kept error keeps its traceback, which holds every local variable: samples, temporary files,
+    # generators that were not exhausted. The text of the traceback stays.
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

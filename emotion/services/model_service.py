@@ -122,7 +122,7 @@ class ModelService:
             if now.answer is not None:
                 return now.answer
             if now.status.error is not None:
-                raise now.status.error
+                raise now.status.error.with_traceback(None)  # one error, raised for every caller
             if self._stopped.is_set():
                 raise ModelNotReadyError(reason="the server is stopping")
             if now.status is not seen:
@@ -190,7 +190,7 @@ class ModelService:
         except DeviceError:
             raise
         except ModelError as e:
-            logger.warning("nobody answers until %s is there: %s", DEFAULT, e)
+            logger.warning("no model answers until %s is ready: %s", DEFAULT, e)
             return None
         self._show(self._reporter.status, model)
         warn_of_unused_gpu(model, self.config, self._reporter)

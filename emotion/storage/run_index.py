@@ -2,7 +2,7 @@
 
 The folders are the truth. The index is brought up to date by their names at each search: runs that
 it lacks are read once, runs that are gone are forgotten, and a damaged index is made anew. Where
-the folder cannot be written, the index lives in memory.
+the folder cannot be written, or another process keeps the index locked, it lives in memory.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 INDEX_FILE = ".runs.sqlite3"
 _VERSION = 1
+_LOCK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class RunIndex:
         with self._lock:
             try:
                 return self._search(there, limit, offset, where)
+            except sqlite3.OperationalError as e:  # locked by another process, say: not damaged
+                self._keep_in_memory(e)
+                return self._search(there, limit, offset, where)
             except sqlite3.DatabaseError as e:
                 logger.warning("the index of runs is damaged (%s) and is made again", e)
                 self._discard()
@@ -172,11 +176,14 @@ class RunIndex:
         if self._memory is not None:
             return self._memory
         try:
-            return _prepared(sqlite3.connect(self._folder / INDEX_FILE, timeout=10))
+            return _prepared(sqlite3.connect(self._folder / INDEX_FILE, timeout=_LOCK_TIMEOUT_S))
         except sqlite3.OperationalError as e:  # a read-only folder
-            logger.info("the index of runs is kept in memory: %s", e)
-            self._memory = _prepared(sqlite3.connect(":memory:", check_same_thread=False))
-            return self._memory
+            return self._keep_in_memory(e)
+
+    def _keep_in_memory(self, why: sqlite3.Error) -> sqlite3.Connection:
+        logger.info("the index of runs is kept in memory: %s", why)
+        self._memory = _prepared(sqlite3.connect(":memory:", check_same_thread=False))
+        return self._memory
 
     def _discard(self) -> None:
         with contextlib.suppress(OSError):

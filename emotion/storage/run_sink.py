@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.audio import Samples, write_wav
+from emotion.core.errors import ModelError
 from emotion.storage.run_store import (
     AUDIO_FILE,
     EMBEDDING_FILE,
@@ -33,6 +34,7 @@ class RunSink:
     def __init__(self, run: RunWriter) -> None:
         self._run = run
         self._rows = 0
+        self._total = 0  # rows that the header of the frames promises
         self.embedding: NDArray[np.float32] | None = None
 
     def audio(self, blocks: Iterator[Samples]) -> None:
@@ -47,11 +49,20 @@ class RunSink:
                 shape = (total, features.shape[1])
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
+                self._total = total
             file.write(np.ascontiguousarray(features, "<f4").data)
         self._rows += len(features)
 
     def finish(self, result: Result, embedding: NDArray[np.float32] | None) -> None:
-        """Writes ``embedding.npy`` where it was asked for, and ``result.json``."""
+        """Writes ``embedding.npy`` where it was asked for, and ``result.json``.
+
+        Raises:
+            ModelError: The network gave another number of frames than it announced.
+            OutputError: A file cannot be written.
+        """
+        if self._rows != self._total:
+            reason = f"the network gave {self._rows} frames instead of {self._total}"
+            raise ModelError(reason=reason)
         self.embedding = embedding
         if embedding is not None:
             self._run.write_array(EMBEDDING_FILE, embedding)

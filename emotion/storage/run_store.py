@@ -59,7 +59,7 @@ class RunStore:
         return RunWriter(self.folder, now or datetime.now())
 
     def ids(self) -> list[str]:
-        """The ids of all complete runs, newest first."""
+        """The ids of all runs, newest first; by the names of their folders only."""
         return run_ids(self.folder)
 
     def find(self, run_id: str) -> Path:
@@ -81,9 +81,11 @@ class RunStore:
         """
         try:
             text = (self.find(run_id) / RESULT_FILE).read_text(encoding="utf-8")
-            data: dict[str, Any] = json.loads(text)
+            data = json.loads(text)
         except (OSError, ValueError) as e:
             raise RunNotFoundError(run_id=run_id) from e
+        if not isinstance(data, dict):
+            raise RunNotFoundError(run_id=run_id)
         return data
 
     def search(
@@ -109,12 +111,15 @@ class RunStore:
             OutputError: It cannot be deleted.
         """
         folder = self.find(run_id)
-        # Renamed first, so that nobody meets half a run.
-        doomed = self.folder / f"{_PARTIAL}deleted-{run_id}"
         with _reported(self.folder):
-            shutil.rmtree(doomed, ignore_errors=True)
-            folder.rename(doomed)
-            shutil.rmtree(doomed)
+            # Moved away first, so that no reader sees half a run.
+            doomed = make_own(self.folder, _PARTIAL)
+            try:
+                folder.rename(doomed / run_id)
+            except FileNotFoundError as e:  # deleted by another process just now
+                raise RunNotFoundError(run_id=run_id) from e
+            finally:
+                shutil.rmtree(doomed)
 
     def delete_older_than(self, days: float, now: datetime | None = None) -> list[str]:
         """Deletes old runs and nothing else in the folder.
@@ -128,11 +133,13 @@ class RunStore:
         """
         limit = (now or datetime.now()) - timedelta(days=days)
         stamp = limit.strftime("outputs_%Y%m%d_%H%M%S")
-        old = [run_id for run_id in self.ids() if run_id < stamp]
-        for run_id in old:
-            with contextlib.suppress(RunNotFoundError):  # somebody else deleted it
-                self.delete(run_id)
-        return old
+        deleted = []
+        for run_id in self.ids():
+            if run_id < stamp:
+                with contextlib.suppress(RunNotFoundError):  # deleted by another process
+                    self.delete(run_id)
+                    deleted.append(run_id)
+        return deleted
 
 
 class RunWriter:

@@ -10,7 +10,7 @@ from emotion.api.security import SecurityMiddleware, is_denied
 
 
 def call(path: str, *, kind: str = "http", body: tuple[bytes, ...] = (b"<head></head>",)) -> Any:
-    """Sends one GET through a guard; returns (status, headers, body, what the app saw)."""
+    """Sends one GET through the middleware; returns (status, headers, body, what the app saw)."""
     seen: list[dict[str, Any]] = []
     sent: list[MutableMapping[str, Any]] = []
 

@@ -96,6 +96,16 @@ def test_a_failed_batch_gives_each_its_own(worker: Worker, start: Any) -> None:
     assert batcher.submit(5).result(10) == 50
 
 
+def test_a_wrong_number_of_answers_is_an_error_and_the_worker_lives_on() -> None:
+    batcher: MicroBatcher[int, int] = MicroBatcher(
+        lambda items: items if items != [1] else [], cost=sum, most=10.0
+    )
+    with pytest.raises(ValueError, match="shorter"):
+        batcher.submit(1).result(10)
+    assert batcher.submit(2).result(10) == 2
+    batcher.close()
+
+
 def test_cancelled_items_are_dropped(worker: Worker, start: Any) -> None:
     batcher = start()
     running = hold(worker, batcher)

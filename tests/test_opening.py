@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,14 @@ from emotion.core.errors import (
 )
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.inference import engine, gpu_check
-from emotion.models import download
-from emotion.recognition import opening as lifecycle
 from emotion.recognition.opening import fetch_model, open_model
-from tests.fakes import FakeHub
-
-CONFIG = Config(engine=EngineConfig(device="cpu"))
-
-
-def named(model: str | Path) -> Config:
-    return replace(CONFIG, engine=replace(CONFIG.engine, model=str(model)))
-
-
-@pytest.fixture
-def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
-    hub = FakeHub(tiny_checkpoint)
-    monkeypatch.setattr(lifecycle, "locate", hub.locate)
-    monkeypatch.setattr(download, "fetch", hub.fetch)
-    return hub
+from tests.fakes import CPU, FakeHub, named
 
 
 def test_auto_takes_the_local_default(hub: FakeHub) -> None:
     hub.local = hub.tiny
     phases: list[str] = []
-    model = open_model(CONFIG, lambda status: phases.append(status.phase))
+    model = open_model(CPU, lambda status: phases.append(status.phase))
     assert model.info.name == DEFAULT
     assert model.info.title == "Emotion2Vec+ Large"
     assert model.info.fallback_reason is None
@@ -51,7 +34,7 @@ def test_auto_falls_back_and_says_so(hub: FakeHub, caplog: pytest.LogCaptureFixt
     hub.error = DownloadError(name=DEFAULT, reason="hub unreachable")
     hub.go.set()
     with caplog.at_level(logging.WARNING):
-        model = open_model(CONFIG)
+        model = open_model(CPU)
     assert model.info.name == EMBEDDED
     assert "hub unreachable" in (model.info.fallback_reason or "")
     assert "emotion2vec_mini answers" in caplog.text
@@ -88,7 +71,7 @@ def test_no_memory_on_the_device_falls_back(hub: FakeHub, monkeypatch: pytest.Mo
         return load(folder, precision, **options)
 
     monkeypatch.setattr(engine, "load_checkpoint", full_once)
-    model = open_model(CONFIG)
+    model = open_model(CPU)
     assert model.info.name == EMBEDDED
     assert "CUDA out of memory" in (model.info.fallback_reason or "")
 
@@ -136,5 +119,5 @@ def test_a_card_that_is_not_used_is_told_once(
     assert told[-1] is why
     assert caplog.text.count("Card (driver 1.2) is not used") == 1
     caplog.clear()
-    open_model(CONFIG, lambda status: told.append(status.gpu))  # the CPU was asked for
+    open_model(CPU, lambda status: told.append(status.gpu))  # the CPU was asked for
     assert told[-1] is None and "is not used" not in caplog.text
