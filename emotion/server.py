@@ -15,13 +15,15 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
@@ -63,6 +65,7 @@ class PageHost:
         self._inner: ASGIApp | None = None
         self._failed = False
         self._stop = asyncio.Event()
+        self._end_streams: Callable[[], None] = lambda: None
 
     @property
     def ready(self) -> bool:
@@ -106,6 +109,10 @@ class PageHost:
         """Lets `run` end."""
         self._stop.set()
 
+    def end_streams(self) -> None:
+        """Ends the stream that Gradio keeps open to each page."""
+        self._end_streams()
+
     async def _build(self, uploads: Path) -> FastAPI:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         # After each event Gradio would sum up all of the last 10,000 with pandas, for a monitoring
@@ -139,6 +146,8 @@ class PageHost:
         # Gradio checks the paths in a request only for apps that it launched itself; without
         # this any visitor reads any file (tests/test_server.py).
         page.blocks.has_launched = True
+        gradio_app: Any = next(route.app for route in inner.routes if isinstance(route, Mount))
+        self._end_streams = gradio_app.stop_event.set
         return inner
 
 
@@ -175,8 +184,22 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     return app
 
 
-class _Server(uvicorn.Server):
-    """Tells the address once the server answers."""
+class Server(uvicorn.Server):
+    """Tells the address once it answers; stops without waiting for jobs and open pages.
+
+    Args:
+        app: What `create_app` made.
+        options: Options of uvicorn.
+    """
+
+    def __init__(self, app: FastAPI, **options: Any) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning", server_header=False, **options))
+        self._state = app.state
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._state.service.close)
+        self._state.page.end_streams()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -192,14 +215,9 @@ def serve(config: Config) -> None:
         PortInUseError: Another program has the port.
     """
     listener = _bind(config.server.host, config.server.port)
-    options = uvicorn.Config(
-        create_app(config),
-        log_level="warning",
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-        server_header=False,
-    )
+    server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
     with listener:
-        _Server(options).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emotion.ui.files import HandOver
 from tests.browser import (
     Open,
     Site,
@@ -32,12 +33,12 @@ pytestmark = pytest.mark.browser
 UPLOAD = re.compile(r"/gradio_api/upload(\\?|$)")
 
 
-# Tells which recording the last preview was made of, once the page has dealt with it.
+# Tells which recordings previews were made of, once the page has dealt with them.
 _REMEMBER_PREVIEW = """() => {
   const { usePreview } = window.emotionPage;
   window.emotionPage.usePreview = (audio, preview, previewed) => {
     const used = usePreview(audio, preview, previewed);
-    window.previewed = previewed;
+    (window.previewed ??= []).push(previewed);
     return used;
   };
 }"""
@@ -143,7 +144,7 @@ def test_a_late_preview_does_not_replace_another_recording(
     wait_for_player(page, "other.wav")
     page.evaluate(_REMEMBER_PREVIEW)
     gate.set()
-    page.wait_for_function("window.previewed?.endsWith('clip.avi')")
+    page.wait_for_function("window.previewed?.some((name) => name.endsWith('clip.avi'))")
     start(page)
     expect(finished(page).locator(".file")).to_have_text("other.wav")
     wait_for_player(page, "other.wav")
@@ -188,7 +189,7 @@ def test_start_right_after_stop_waits_for_the_upload_and_three_clicks_are_one_ru
         page.locator("#audio-input button.stop-button").click()
         # Three clicks of the page itself: Playwright would wait for the button to be enabled.
         page.evaluate("for (const _ of '123') document.getElementById('start-button').click()")
-        expect(page.locator("#audio-note")).to_contain_text("正在上传录音", use_inner_text=True)
+        expect(page.locator("#audio-note")).to_contain_text("正在上传，传完后", use_inner_text=True)
         expect(page.locator("#start-button")).to_be_disabled()
         finished(page)
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
@@ -222,6 +223,68 @@ def test_an_upload_that_fails_or_never_ends_is_told(visit: Open, fake_site: Site
     expect(toast).to_have_count(0)
     expect(toast).to_contain_text("录音没有上传成功")
     expect(page.locator("#start-button")).to_be_enabled()
+
+
+def test_after_a_failed_upload_a_new_recording_works(visit: Open, fake_site: Site) -> None:
+    page = visit(fake_site)
+    record(page)
+    page.route(UPLOAD, lambda route: route.abort())
+    page.locator("#audio-input button.stop-button").click()
+    page.wait_for_function(
+        "!document.querySelector('#audio-input button.stop-button')?.offsetParent"
+    )
+    start(page)
+    expect(page.locator("#result-card")).to_contain_text("could not be uploaded")
+    page.unroute(UPLOAD)
+    page.locator("#audio-input [data-testid=source-select] button").first.click()
+    record(page)
+    start(page)
+    expect(finished(page)).to_contain_text("audio.wav")
+
+
+def test_start_waits_for_a_file_that_is_being_uploaded(
+    visit: Open, fake_site: Site, wav: Callable[..., Path]
+) -> None:
+    page = visit(fake_site)
+    with slow_line(page, 40_000):  # 64 kB take 1.6 s
+        with page.expect_request(UPLOAD):
+            drop(page, wav(2.0, "slow.wav"))
+        start(page)
+        expect(page.locator("#audio-note")).to_contain_text("Uploading", use_inner_text=True)
+        expect(finished(page).locator(".file")).to_have_text("slow.wav")
+    expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
+
+
+def test_start_waits_for_the_example(
+    visit: Open, fake_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, hand_over = threading.Event(), HandOver.__call__
+
+    def held(self: HandOver, files: Iterable[Path]) -> list[str]:
+        assert gate.wait(30)
+        return hand_over(self, files)
+
+    page = visit(fake_site)
+    with monkeypatch.context() as patch:
+        patch.setattr(HandOver, "__call__", held)
+        page.locator("#example-button").click()
+        start(page)
+        expect(page.locator("#start-button")).to_be_disabled()
+        expect(page.locator("#result-card")).to_contain_text("No result yet")
+        gate.set()
+        expect(finished(page).locator(".file")).to_contain_text("ravdess")
+    expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
+
+
+def test_on_a_phone_the_start_button_brings_the_result_into_view(
+    visit: Open, fake_site: Site, clip: Path
+) -> None:
+    page = visit(fake_site, width=390, height=844)
+    upload(page, clip)
+    expect(page.locator("#result-card")).not_to_be_in_viewport()
+    start(page)
+    finished(page)
+    expect(page.locator("#result-card .emotion")).to_be_in_viewport()
 
 
 def test_a_recording_that_was_abandoned_is_not_waited_for(visit: Open, fake_site: Site) -> None:

@@ -19,11 +19,16 @@ from gradio_client.exceptions import AppError
 from emotion.api.status import Status as StatusBody
 from emotion.audio import ffmpeg_path
 from emotion.core.config import Config, ServerConfig
-from emotion.core.errors import CheckpointError, TorchWithoutCudaError
+from emotion.core.errors import (
+    CancelledError,
+    CheckpointError,
+    ModelMissingError,
+    TorchWithoutCudaError,
+)
 from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
-from emotion.server import _bind, create_app
+from emotion.server import Server, _bind, create_app
 from tests.fakes import FakeEngine, FakeService
 
 Serve = Callable[..., str]
@@ -213,6 +218,13 @@ def test_the_status_tells_visitors_no_folders(fake: FakeService, tmp_path: Path)
     assert str(tmp_path) not in json.dumps(body)
 
 
+def test_the_command_that_fetches_a_missing_model_is_told_once(fake: FakeService) -> None:
+    why = ModelMissingError(name="large", reason="offline")
+    body = StatusBody.of(FakeService(fake.current, Status("ready", 6, fallback=why))).model_dump()  # type: ignore[arg-type]
+    assert body["fallback"]["en"] == "large is not on this machine (offline)"
+    assert body["fallback"]["zh"] == "这台机器上没有 large（离线模式）"
+
+
 def test_before_the_page_is_built_a_short_one_waits(
     fake: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,3 +256,112 @@ def test_programs_by_hand_need_not_name_a_track(address: str, wav: Callable[...,
         (path,) = httpx.post(f"{address}/gradio_api/upload", files={"files": file}).json()
     audio = {"path": path, "meta": {"_type": "gradio.FileData"}}
     assert "event: complete" in events(address, "recognize", [audio, "utterance", False])
+
+
+def by_hand(address: str, path: Path) -> str:
+    """Uploads a recording and asks for its recognition by HTTP alone; gives the event's id."""
+    with path.open("rb") as file:
+        (uploaded,) = httpx.post(f"{address}/gradio_api/upload", files={"files": file}).json()
+    audio = {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
+    data = {"data": [audio, "utterance", False]}
+    answer = httpx.post(f"{address}/gradio_api/call/recognize", json=data).json()
+    return f"{address}/gradio_api/call/recognize/{answer['event_id']}"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def complete(stream: str) -> Any:
+    """The data of the event `complete`."""
+    return json.loads(stream.split("event: complete\ndata: ", 1)[1].split("\n", 1)[0])
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 70.0])
+def test_the_last_event_holds_the_whole_result(
+    address: str, wav: Callable[..., Path], duration_s: float
+) -> None:
+    result, files = complete(httpx.get(by_hand(address, wav(duration_s)), timeout=30).text)
+    assert result["audio"]["duration_s"] == pytest.approx(duration_s, abs=0.1)
+    assert sum(result["scores"].values()) == pytest.approx(1, abs=1e-3)
+    assert [file["orig_name"] for file in files] == ["result.json", "processed_audio.wav"]
+    client = Client(address, verbose=False, download_files=False)
+    try:
+        path = handle_file(str(wav(duration_s)))
+        again, _ = client.predict(path, "utterance", False, api_name="/recognize")
+        assert again["scores"] == result["scores"]
+    finally:
+        client.close()
+
+
+def test_without_audio_the_endpoint_says_so_in_plain_text(address: str) -> None:
+    answer = events(address, "recognize", [None, "utterance", False])
+    assert "There is no audio yet. Upload, drop or record some audio first" in answer
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[tuple[str, Server, threading.Thread, FakeEngine]]:
+    """A server that a test may stop; it would wait a minute for open streams."""
+    engine = FakeEngine()
+    service: Any = FakeService(LoadedModel(engine, name="fake", title="Fake"))
+    config = Config(server=ServerConfig(port=0, outputs_dir=tmp_path / "outputs"))
+    app = create_app(config, service)
+    server = Server(app, port=0, timeout_graceful_shutdown=60)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started or not app.state.page.ready:
+        assert thread.is_alive() and time.monotonic() < deadline
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", server, thread, engine
+    engine.gate.set()
+    server.should_exit = True
+    thread.join(70)
+
+
+def test_a_program_that_disconnects_cancels_its_job(
+    own_server: tuple[str, Server, threading.Thread, FakeEngine],
+    wav: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    address, server, _, engine = own_server
+    jobs = server.config.app.state.service.jobs  # type: ignore[union-attr]
+    engine.gate.clear()
+    with httpx.stream("GET", by_hand(address, wav(70.0)), timeout=30) as stream:
+        assert next(stream.iter_lines()) == "event: generating"
+        assert engine.entered.wait(20)
+        (job,) = jobs.active()
+    until(lambda: job.cancelled)
+    engine.gate.set()
+    with pytest.raises(CancelledError):
+        job.result(20)
+    assert list((tmp_path / "outputs").iterdir()) == []
+
+
+def test_stopping_does_not_wait_for_open_pages_and_jobs(
+    own_server: tuple[str, Server, threading.Thread, FakeEngine],
+    wav: Callable[..., Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    address, server, thread, engine = own_server
+    engine.gate.clear()
+    url = by_hand(address, wav(70.0))
+    assert engine.entered.wait(20)
+    (job,) = server.config.app.state.service.jobs.active()  # type: ignore[union-attr]
+    page = f"{address}/gradio_api/heartbeat/some-page"
+    with httpx.stream("GET", page, timeout=60) as heart, httpx.stream("GET", url, timeout=60) as it:
+        assert "ALIVE" in next(heart.iter_lines())
+        server.should_exit = True
+        until(lambda: job.cancelled)
+        engine.gate.set()
+        assert "event: complete" not in it.read().decode()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert list((tmp_path / "outputs").iterdir()) == []
+    assert "Exception in ASGI" not in caplog.text

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from emotion.core.errors import EmotionError
+from emotion.core.errors import EmotionError, ModelMissingError
 from emotion.core.i18n import error_pairs
 from emotion.core.registry import DEFAULT
 from emotion.core.results import readable
@@ -25,14 +25,15 @@ class ErrorText(BaseModel):
     zh: str
 
     @classmethod
-    def of(cls, error: EmotionError | None) -> ErrorText | None:
-        """The texts of an error, if there is one."""
+    def of(cls, error: EmotionError | None, hint: bool = True) -> ErrorText | None:
+        """The texts of an error, if there is one; without its hint where that is said elsewhere."""
         if error is None:
             return None
         public = error.without_paths()
         (message_zh, _), (hint_zh, _) = error_pairs(public)
-        zh = f"{message_zh}。{hint_zh}" if hint_zh else message_zh
-        return cls(code=public.code, en=str(public), zh=zh)
+        if not hint or not hint_zh:
+            return cls(code=public.code, en=public.message, zh=message_zh)
+        return cls(code=public.code, en=str(public), zh=f"{message_zh}。{hint_zh}")
 
 
 class Status(BaseModel):
@@ -83,7 +84,10 @@ class Status(BaseModel):
             fraction=round(status.fraction, 4),
             done_bytes=status.done_bytes,
             total_bytes=status.total_bytes,
-            fallback=ErrorText.of(status.fallback),
+            # `fetch_command` is the hint of a missing model.
+            fallback=ErrorText.of(
+                status.fallback, hint=not isinstance(status.fallback, ModelMissingError)
+            ),
             engine=current.info.engine if current else None,
             engine_fallback=ErrorText.of(status.engine_fallback),
             fetch_command=f"bash run.sh download {DEFAULT}",

@@ -45,14 +45,14 @@ MESSAGES = {
     ),
     "channels_differ": (
         "The {channels} channels hold different sound, such as one speaker each, and were mixed. "
-        "Use --channels split for a result per channel."
+        "On the command line, --channels split gives a result per channel."
     ),
     "track_chosen": (
         "Audio track {first} is silent or cannot be decoded. Track {track} of {tracks} was used."
     ),
     "several_tracks": (
-        "The file has {tracks} audio tracks, and more than one has sound. Track {track} was used; "
-        "choose another with --track N."
+        "The file has {tracks} audio tracks, and more than one has sound. Track {track} was used. "
+        "On the command line, --track N chooses another."
     ),
     "quiet_audio": (
         "The recording is very quiet ({level_dbfs:.0f} dBFS) and was amplified by {gain_db:.0f} dB."

@@ -141,13 +141,14 @@ WARNINGS_ZH: Final[dict[str, str]] = {
     ),
     "channels_differ": (
         "{channels:.0f} 个声道的内容不同（例如每个声道一位说话人），已混合。"
-        "用 --channels split 可得到每个声道的结果。"
+        "命令行选项 --channels split 可得到每个声道的结果。"
     ),
     "track_chosen": (
         "第 {first:.0f} 条音轨没有声音或无法解码，使用了 {tracks:.0f} 条中的第 {track:.0f} 条。"
     ),
     "several_tracks": (
-        "文件有 {tracks:.0f} 条音轨，不止一条有声音。使用了第 {track:.0f} 条，可用 --track N 另选。"
+        "文件有 {tracks:.0f} 条音轨，不止一条有声音。使用了第 {track:.0f} 条，"
+        "命令行选项 --track N 可另选。"
     ),
     "quiet_audio": "录音很轻（{level_dbfs:.0f} dBFS），已放大 {gain_db:.0f} dB。",
     "scaled_audio": "采样峰值为 {peak:.0f} 而不是 1，已除以 {divisor:.0f}。",

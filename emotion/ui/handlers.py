@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 
 from emotion.core.errors import (
-    AudioNotFoundError,
     CancelledError,
     EmotionError,
     JobRunningError,
@@ -123,14 +122,14 @@ class Handlers:
             try:
                 if not audio:
                     key = missing if missing in _MISSING else _MISSING[0]
-                    raise _RefusedError(Problem(pair(key), pair(f"{key}_hint")))
+                    raise _RefusedError(_missing(key))
                 options = RecognitionOptions(granularity, embedding)
                 work = JobRequest(self._previews.original(Path(audio)), options)
                 job = self._service.jobs.submit(work, visitor=str(request.session_hash))
             except JobRunningError as e:  # the card belongs to the job that is under way
                 raise _problem(e).toast(lang) from e
             except (_RefusedError, EmotionError) as e:
-                problem = e.problem if isinstance(e, _RefusedError) else _problem(e)
+                problem = _problem(e)
                 yield cleared(out) | {out.card: views.error(problem.message, problem.hint)}
                 raise problem.toast(lang) from e
             yield from self._follow(out, job, lang)
@@ -266,7 +265,7 @@ class Handlers:
         lang = language_of(request)
         try:
             if not audio:
-                raise AudioNotFoundError(file="-", reason="No audio was given")
+                raise _RefusedError(_missing("no_audio"))
             options = RecognitionOptions(granularity, extract_embedding, track or None)
             job = self._service.jobs.submit(JobRequest(Path(audio), options))
         except Exception as e:
@@ -312,8 +311,15 @@ def _plain(error: Exception, lang: Lang) -> gr.Error:
     return gr.Error(_problem(error).text(lang), print_exception=False)
 
 
+def _missing(key: str) -> Problem:
+    """Why there is no recording."""
+    return Problem(pair(key), pair(f"{key}_hint"))
+
+
 def _problem(error: Exception) -> Problem:
     """What to tell of an error; what nobody expected is logged under an id."""
+    if isinstance(error, _RefusedError):
+        return error.problem
     if isinstance(error, EmotionError):
         public = error.without_paths()
         if str(public) != str(error):

@@ -158,7 +158,7 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
         [audio, inputs.granularity, inputs.embedding, inputs.missing],
         out.all(),
         js=_script("beforeStart"),
-        concurrency_limit=None,  # the desk bounds the runs, and says so
+        concurrency_limit=None,  # the job queue has the limit, and says so
         trigger_mode="once",
         **private,
     )
@@ -168,10 +168,10 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     fresh = {out.card: views.empty()} | cleared(out)
     for another in (audio.input, inputs.example.click):
         another(None, None, list(fresh), js=_constant(list(fresh.values())), **private)
-    inputs.example.click(None, None, None, js=_script("forget"), **private)
+    inputs.example.click(None, None, None, js=_script("exampleChosen"), **private)
     audio.input(handlers.withdraw, audio, None, queue=False, **private)
     inputs.example.click(handlers.example, inputs.choice, audio, queue=False, **private).then(
-        handlers.withdraw, audio, None, queue=False, **private
+        handlers.withdraw, audio, None, js=_script("exampleLoaded"), queue=False, **private
     )
     inputs.refresh.click(handlers.choices, inputs.choice, inputs.choice, queue=False, **private)
     inputs.granularity.change(None, inputs.granularity, None, js=_REMEMBER_GRANULARITY, **private)

@@ -32,8 +32,8 @@ TEXTS: Final[dict[str, Pair]] = {
     "audio": ("音频或视频", "Audio or video"),
     "uploading": ("正在上传……", "Uploading…"),
     "note_uploading": (
-        "正在上传录音，传完后自动开始识别",
-        "Uploading the recording; recognition starts when it is there",
+        "正在上传，传完后自动开始识别",
+        "Uploading. Recognition starts when the upload is complete",
     ),
     "note_preparing": (
         "浏览器不能播放这种格式，正在准备试听；可以直接开始识别",
@@ -44,8 +44,8 @@ TEXTS: Final[dict[str, Pair]] = {
         "The player holds a converted preview; the original file is what gets recognised",
     ),
     "note_unplayable": (
-        "浏览器不能播放这个文件，也无法试听；仍可以识别原文件",
-        "The browser cannot play this file and there is no preview; it can still be recognised",
+        "浏览器不能播放这个文件，也无法生成试听版；可以直接尝试识别",
+        "The browser cannot play this file, and there is no preview. Recognition may still work",
     ),
     "granularity": ("粒度选择", "Granularity"),
     "utterance": ("utterance：整段音频给出一个结果", "utterance: one result for the whole clip"),

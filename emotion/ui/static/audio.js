@@ -93,9 +93,8 @@
 
   /** Asks for a preview only where one is needed. */
   async function beforePreview(audio) {
-    forget();
+    settle(audio);
     current = audio?.path;
-    failed = false;
     if (!audio || await playable(audio.url)) return [null];
     if (audio.path === current) note('preparing');
     return [audio];
@@ -108,31 +107,48 @@
     return [preview ?? unchanged()];
   }
 
-  // --- Recordings -------------------------------------------------------------------------------
+  // --- Audio on its way -------------------------------------------------------------------------
   // Gradio tells of a recording only once it has been uploaded, and of a failed upload never.
-  let recording = null; // {startedMs, uploaded: promise of the value, or null, resolve}
+  let pending = null; // {kind, startedMs, value: promise of the audio, or null, resolve}
   let failed = false; // the last recording could not be uploaded
+
+  /** Audio of this kind will come: `recording`, `upload` or `example`. */
+  function expect(kind) {
+    pending?.resolve(undefined);
+    failed = false;
+    let resolve;
+    const value = new Promise((settled) => { resolve = settled; });
+    pending = { kind, startedMs: performance.now(), value, resolve };
+  }
+
+  /** The audio is there; null if it failed, undefined if the visitor cleared it. */
+  function settle(audio) {
+    pending?.resolve(audio);
+    pending = null;
+    failed = false;
+    forget();
+  }
 
   function recordingStarted() {
     note('');
-    failed = false;
-    let resolve;
-    const uploaded = new Promise((settle) => { resolve = settle; });
-    recording = { startedMs: performance.now(), uploaded, resolve };
+    expect('recording');
     return [];
   }
 
-  function recordingEnded(audio) {
-    recording?.resolve(audio);
-    recording = null;
-    failed = false;
+  function exampleChosen() {
     forget();
+    expect('example');
     return [];
+  }
+
+  function exampleLoaded(audio) {
+    if (pending?.kind === 'example') settle(audio);
+    return [audio];
   }
 
   function uploadFailed() {
-    const wasRecording = recording !== null;
-    recordingEnded(null);
+    const wasRecording = pending?.kind === 'recording';
+    settle(null);
     failed = wasRecording;
   }
 
@@ -140,19 +156,33 @@
   window.fetch = (...request) => {
     const answer = send(...request);
     if (/\/gradio_api\/upload(\?|$)/.test(request[0]?.url ?? request[0])) {
+      if (pending?.kind !== 'recording') expect('upload');
       answer.then((got) => { if (!got.ok) uploadFailed(); }, uploadFailed);
     }
     return answer;
   };
 
-  /** The recording that is under way or being uploaded, once it is there; null if it fails. */
-  async function uploadedRecording() {
-    const { uploaded, startedMs } = recording;
+  /** The audio that is on its way, once it is there; null if it fails or takes too long. */
+  async function arrived() {
+    const { kind, startedMs, value } = pending;
+    if (kind === 'upload') return value; // ends or fails: the visitor sees how far it is
     const late = new Promise((resolve) => {
       setTimeout(() => resolve(null), page.patienceMs + 2 * (performance.now() - startedMs));
     });
     visible('.stop-button, .stop-button-paused')?.click(); // still recording: stop and go
-    return Promise.race([uploaded, late]);
+    return Promise.race([value, late]);
+  }
+
+  /** Whether there is audio to wait for; a recorder is gone once the visitor leaves it. */
+  const isComing = () => Boolean(pending) && (pending.kind !== 'recording'
+    || Boolean(zone().querySelector('[data-testid=microphone-waveform]')));
+
+  /** Brings the result into view where it lies below the screen, as on a phone. */
+  function showResult() {
+    const card = document.getElementById('result-card');
+    if (card.getBoundingClientRect().top < window.innerHeight * 0.8) return;
+    const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+    card.scrollIntoView({ behavior: calm ? 'auto' : 'smooth' });
   }
 
   // The further clicks of a double click, or of a key that is held down, are no further runs.
@@ -169,18 +199,18 @@
   async function beforeStart(audio, granularity, embedding) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
     const button = document.getElementById('start-button');
+    showResult();
     try {
-      // The recorder goes away where the visitor turns to something else.
-      if (!recording || !zone().querySelector('[data-testid=microphone-waveform]')) {
+      if (!isComing()) {
         return [audio, granularity, embedding, !audio && failed ? 'upload_failed' : ''];
       }
       button.disabled = true;
-      note('uploading');
-      const uploaded = await uploadedRecording(); // undefined where it was cleared
-      return [uploaded, granularity, embedding, uploaded === null ? 'upload_failed' : ''];
+      if (pending.kind !== 'example') note('uploading');
+      const got = await arrived(); // undefined where it was cleared
+      return [got, granularity, embedding, got === null ? 'upload_failed' : ''];
     } finally {
       if (button.disabled) note('');
-      recording = null;
+      pending = null;
       button.disabled = false;
       clickedMs = -Infinity;
     }
@@ -189,11 +219,12 @@
   Object.assign(page, {
     beforePreview,
     beforeStart,
-    forget,
+    exampleChosen,
+    exampleLoaded,
     patienceMs: 60_000, // for the upload of a recording, besides twice its length
-    recordingCleared: () => recordingEnded(undefined),
+    recordingCleared: () => { settle(undefined); return []; },
     recordingStarted,
-    recordingUploaded: recordingEnded,
+    recordingUploaded: (audio) => { settle(audio); return []; },
     usePreview,
   });
 })();
