@@ -40,6 +40,21 @@ def test_a_process_that_takes_too_long_is_ended() -> None:
     assert run.timed_out and run.code != 0
 
 
+def test_a_process_that_writes_nothing_is_ended_when_nobody_waits() -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    with (
+        pytest.raises(CancelledError),
+        piped([*PYTHON, "import time; time.sleep(60)"], 60, cancelled=cancelled) as run,
+    ):
+        run.stdout.read()
+    assert len(asked) == 3
+
+
 def test_a_long_log_keeps_its_beginning_and_its_end() -> None:
     code = "import sys; sys.stderr.write('begin' + 'x' * (3 << 20) + 'end')"
     with piped([*PYTHON, code], 60) as run:

@@ -143,7 +143,8 @@ def read_track(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
 
 def has_sound(source: Source, config: AudioConfig, wanted: Wanted) -> bool:
     """Whether a track has sound; decodes no more of it than that takes."""
-    with piped(_command(source, config, wanted.track), config.decode_timeout_s) as run:
+    command, limit_s = _command(source, config, wanted.track), config.decode_timeout_s
+    with piped(command, limit_s, cancelled=wanted.cancelled) as run:
         channels = _read_head(run.stdout)
         meter = Meter(channels)
         for chunk in _chunks(run.stdout, channels) if channels else ():
@@ -247,7 +248,8 @@ def _command(source: Source, config: AudioConfig, track: int) -> list[str]:
 
 def _read_ffmpeg(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     mixer: _Mixer | None = None
-    with piped(_command(source, config, wanted.track), config.decode_timeout_s) as run:
+    command, limit_s = _command(source, config, wanted.track), config.decode_timeout_s
+    with piped(command, limit_s, cancelled=wanted.cancelled) as run:
         channels = _read_head(run.stdout)
         if channels:
             mixer = _Mixer(source, config, wanted, channels)

@@ -6,15 +6,19 @@ import contextlib
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
+
+from emotion.core.errors import CancelledError
 
 try:
     import resource
 except ImportError:  # not a Unix
     resource = None  # type: ignore[assignment]
 
+_BEAT_S = 0.05
 _LOG_BYTES = 1 << 19
 _ADDRESS_SPACE_BYTES = 6 << 30  # silence of 4 h between two timestamps fits
 
@@ -38,7 +42,10 @@ class Piped:
 
 @contextlib.contextmanager
 def piped(
-    command: Sequence[str], timeout_s: float, stdin: IO[bytes] | None = None
+    command: Sequence[str],
+    timeout_s: float,
+    stdin: IO[bytes] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Piped]:
     """Runs a decoder; what it has not written when the context ends is lost.
 
@@ -46,6 +53,10 @@ def piped(
         command: Program and arguments.
         timeout_s: It is stopped after so many seconds.
         stdin: An open file; nothing by default.
+        cancelled: Asked while it runs; true stops it, even where it writes nothing.
+
+    Raises:
+        CancelledError: ``cancelled`` said so.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -59,19 +70,28 @@ def piped(
         run = Piped(process.stdout)
         _bound_memory(process.pid)
 
-        def stop() -> None:
-            run.timed_out = True
-            process.kill()
+        ended, withdrawn = threading.Event(), threading.Event()
 
-        timer = threading.Timer(timeout_s, stop)
-        timer.daemon = True
-        timer.start()
+        def watch() -> None:
+            deadline = time.monotonic() + timeout_s
+            while not ended.wait(min(_BEAT_S, timeout_s)):
+                run.timed_out = time.monotonic() > deadline
+                if cancelled():
+                    withdrawn.set()
+                if run.timed_out or withdrawn.is_set():
+                    process.kill()
+                    return
+
+        watcher = threading.Thread(target=watch, name="decoder-watch", daemon=True)
+        watcher.start()
         try:
             yield run
             if not run.stdout.read(1):  # it has written all, so it ends by itself
                 process.wait()
+            if withdrawn.is_set():
+                raise CancelledError()
         finally:
-            timer.cancel()
+            ended.set()
             process.kill()
             run.code = process.wait()
             process.stdout.close()

@@ -101,7 +101,7 @@ def decode_packets(
             file.write(len(packet).to_bytes(2, "little") + packet)
         file.seek(0)
         command = [sys.executable, "-I", str(_CHILD), str(SAMPLE_RATE_HZ), *sys.path]
-        with piped(command, config.decode_timeout_s, file) as run:
+        with piped(command, config.decode_timeout_s, file, cancelled) as run:
             while chunk := run.stdout.read(_CHUNK_BYTES):
                 if cancelled():
                     raise CancelledError()
