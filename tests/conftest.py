@@ -18,7 +18,7 @@ from emotion.core.config import PROJECT_DIR, SAMPLE_RATE_HZ
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
-from tests.fakes import FakeEngine, FakeService
+from tests.fakes import FakeDetector, FakeEngine, FakeService
 
 pytest_plugins = ["tests.browser"]
 
@@ -136,7 +136,7 @@ def fake_engine() -> FakeEngine:
 @pytest.fixture
 def fake_model(fake_engine: FakeEngine) -> LoadedModel:
     """A model with the fake engine."""
-    return LoadedModel(fake_engine, name="fake", title="Fake")
+    return LoadedModel(fake_engine, name="fake", title="Fake", detector=FakeDetector())
 
 
 @pytest.fixture
