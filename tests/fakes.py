@@ -66,9 +66,9 @@ class FakeEngine(EngineBase):
 class FakeDetector:
     """Hears speech in each 32 ms whose peak is above 0.01; the louder, the more likely."""
 
-    def blocks(self, samples: SampleBuffer) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, samples: SampleBuffer, start: int) -> Iterator[NDArray[np.float32]]:
         """One block with all frames."""
-        sound = np.abs(samples.read())
+        sound = np.abs(samples.read(start))
         padded = np.concatenate([sound, np.zeros(-sound.size % 512, np.float32)])
         peaks = padded.reshape(-1, 512).max(1)
         yield np.where(peaks > 0.01, 0.5 + peaks / 2, peaks).clip(0, 1).astype(np.float32)

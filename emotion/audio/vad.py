@@ -22,14 +22,15 @@ from emotion.audio.segmentation import FRAME_SAMPLES, Probabilities, has_speech
 _CONTEXT_SAMPLES = 64  # of the frame before, in front of each frame
 _STATE_SHAPE = (1, 1, 128)
 _BLOCK_FRAMES = 512  # 16.4 s of audio in one call: 2 MB
+_AUDIBLE = 1e-3
 _MODEL_FILE = Path("data", "silero_vad_16k_sequence.onnx")
 
 
 class SpeechDetector(Protocol):
     """Says how likely speech is, frame by frame."""
 
-    def blocks(self, samples: SampleBuffer) -> Iterator[Probabilities]:
-        """Speech probabilities of the recording's frames, in order, some seconds at a time."""
+    def blocks(self, samples: SampleBuffer, start: int) -> Iterator[Probabilities]:
+        """Speech probabilities of the frames from a sample on, some seconds at a time."""
 
 
 class SileroDetector:
@@ -39,11 +40,12 @@ class SileroDetector:
         self._lock = threading.Lock()
         self._session: Any = None
 
-    def blocks(self, samples: SampleBuffer) -> Iterator[Probabilities]:
+    def blocks(self, samples: SampleBuffer, start: int = 0) -> Iterator[Probabilities]:
         """Speech probabilities, block by block, so that a caller may stop early.
 
         Args:
             samples: The recording, 16 kHz mono.
+            start: The sample where the first frame begins.
 
         Yields:
             float32, (frames,), one value for each 512 samples; the last frame is filled up with
@@ -52,7 +54,7 @@ class SileroDetector:
         session = self._loaded()
         context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         hidden = cell = np.zeros(_STATE_SHAPE, np.float32)
-        for block in samples.blocks(_BLOCK_FRAMES * FRAME_SAMPLES):
+        for block in samples.blocks(_BLOCK_FRAMES * FRAME_SAMPLES, start):
             frames = _in_frames(block)
             contexts = np.concatenate([context[None], frames[:-1, -_CONTEXT_SAMPLES:]])
             context = frames[-1, -_CONTEXT_SAMPLES:]
@@ -72,16 +74,33 @@ class SileroDetector:
 def contains_speech(detector: SpeechDetector, samples: SampleBuffer) -> bool:
     """Whether a recording holds speech; reads no further than the first of it."""
     before = np.zeros(0, np.float32)
-    for block in detector.blocks(samples):
+    for block in detector.blocks(samples, audible_start(samples)):
         if has_speech(np.concatenate([before, block])):
             return True
         before = block
     return False
 
 
-def speech_probabilities(detector: SpeechDetector, samples: SampleBuffer) -> Probabilities:
-    """Speech probabilities of all frames, float32, (frames,): 0.4 MB for an hour."""
-    return np.concatenate([np.zeros(0, np.float32), *detector.blocks(samples)])
+def speech_probabilities(
+    detector: SpeechDetector, samples: SampleBuffer, start: int = 0
+) -> Probabilities:
+    """Speech probabilities of all frames from a sample on, float32, (frames,): 0.4 MB an hour."""
+    return np.concatenate([np.zeros(0, np.float32), *detector.blocks(samples, start)])
+
+
+def audible_start(samples: SampleBuffer) -> int:
+    """The first sample above -60 dBFS; the recording's length where there is none.
+
+    Frames that are counted from there lie in the same places of the sound, however much silence
+    comes before it.
+    """
+    at = 0
+    for block in samples.blocks():
+        loud = np.abs(block) > _AUDIBLE
+        if loud.any():
+            return at + int(loud.argmax())
+        at += block.size
+    return at
 
 
 def _in_frames(block: Samples) -> NDArray[np.float32]:

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from emotion.audio import Recording
 from emotion.audio.samples import SampleBuffer
 from emotion.audio.segmentation import Probabilities, SpeechSegment, speech_segments
-from emotion.audio.vad import SpeechDetector, contains_speech, speech_probabilities
+from emotion.audio.vad import (
+    SpeechDetector,
+    audible_start,
+    contains_speech,
+    speech_probabilities,
+)
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.options import RecognitionOptions
 from emotion.core.results import ResultWarning
@@ -44,7 +49,8 @@ def make_plan(
 ) -> Plan:
     """Splits a recording into speech segments or windows.
 
-    A recording without speech is analysed whole, in windows, and the plan warns.
+    Nothing before the first audible sample is in a segment, so silence in front of a recording
+    changes no segment. A recording without speech is analysed whole, in windows, and the plan warns.
 
     Args:
         recording: The recording.
@@ -55,11 +61,12 @@ def make_plan(
     """
     samples, checked = recording.buffer, _Checked(detector, check)
     segments: list[SpeechSegment] = []
+    start = 0
     if options.granularity == "segment":
-        probabilities = speech_probabilities(checked, samples)
+        start = audible_start(samples)
         segments = speech_segments(
-            probabilities,
-            samples.size,
+            speech_probabilities(checked, samples, start),
+            samples.size - start,
             min_s=options.segment_min_s,
             max_s=options.segment_max_s,
             pad_s=options.segment_pad_s,
@@ -68,7 +75,7 @@ def make_plan(
     else:
         silent = not contains_speech(checked, samples)
     if segments:
-        return Plan([(part.start, part.stop) for part in segments], segments)
+        return Plan([(start + part.start, start + part.stop) for part in segments], segments)
     spans = windows(samples.size, max_window_s)
     warnings = (ResultWarning("no_speech", _NO_SPEECH),) if silent else ()
     return Plan(spans, warnings=(*warnings, *_window_warning(recording, spans)))
@@ -81,8 +88,8 @@ class _Checked:
         self._detector = detector
         self._check = check
 
-    def blocks(self, samples: SampleBuffer) -> Iterator[Probabilities]:
-        for block in self._detector.blocks(samples):
+    def blocks(self, samples: SampleBuffer, start: int) -> Iterator[Probabilities]:
+        for block in self._detector.blocks(samples, start):
             self._check()
             yield block
 

@@ -11,6 +11,7 @@ from emotion.core.labels import BY_ID
 from emotion.core.results import Segment, Summary
 
 _GAIN = 0.1  # share of the speech that a change of emotion must explain better
+_PURE = 0.7  # share of the speech on each side of a change that its emotion must have
 _THROUGHOUT = 0.995
 _SENTENCES: Final[dict[str, Pair]] = {
     "none": ("没有检测到语音", "no speech was found"),
@@ -83,7 +84,8 @@ def _change(
         before[moved] += time_s  # type: ignore[assignment]
         after[moved] -= time_s  # type: ignore[assignment]
         (first, first_s), (second, second_s) = before.most_common(1)[0], after.most_common(1)[0]
-        if first != second and first_s + second_s > least_s:
+        pure = first_s >= _PURE * before.total() and second_s >= _PURE * after.total()
+        if first != second and pure and first_s + second_s > least_s:
             best, least_s = (place, first, second), first_s + second_s
     return best
 
