@@ -14,6 +14,7 @@ import soundfile
 
 from emotion import __version__
 from emotion.cli import main
+from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import DownloadError, TorchWithoutCudaError
 from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
@@ -109,6 +110,26 @@ def test_an_unexpected_failure_does_not_stop_the_others_either(
     assert recognize("--json", wav(1.0, "bad.wav"), wav(1.0, "good.wav")) == 1
     bad, good = records(capsys.readouterr().out)
     assert bad["error"]["message"] == "ZeroDivisionError: surprise" and "emotion" in good
+
+
+def test_speech_segments(recognize: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    clip = next((PROJECT_DIR / "examples").glob("sad_*.ogg"))
+    lengths = ["--segment-min", 0.5, "--segment-max", 1.5, "--segment-pad", 0]
+    assert recognize("--json", "--granularity", "segment", *lengths, clip) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert row["granularity"] == "segment" and row["warnings"] == []
+    assert len(row["segments"]) >= 2
+    assert all(part["end_s"] - part["start_s"] <= 1.5 for part in row["segments"])
+    assert recognize("--granularity", "segment", clip) == 0
+    out = capsys.readouterr().out
+    assert " s  " in out and "throughout" in out and "全程为" in out
+
+
+def test_lengths_of_segments_that_cannot_be(
+    recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize("--segment-max", 1, wav(0.5)) == 2
+    assert "segment_max_s is 1.0" in capsys.readouterr().err
 
 
 def test_the_table_for_people(

@@ -166,6 +166,6 @@ def test_an_hour(mini: Recognizer, speech: Path, tmp_path: Path) -> None:
         if mini.recognize(tmp_path / "clip.wav").result.emotion != label:
             continue
         inside = [s for s in result.segments if s.start_s < stop_s and s.end_s > start_s]
-        longest = max(inside, key=lambda s: min(s.end_s, stop_s) - max(s.start_s, start_s))
-        right, agreed = right + 1, agreed + (longest.emotion == label)
+        inside.sort(key=lambda s: min(s.end_s, stop_s) - max(s.start_s, start_s))
+        right, agreed = right + 1, agreed + (bool(inside) and inside[-1].emotion == label)
     assert right > 50 and agreed >= 0.9 * right

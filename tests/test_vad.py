@@ -147,6 +147,27 @@ def test_it_stops_at_the_first_speech() -> None:
     assert speech_probabilities(Endless(), nothing).size == 0
 
 
+def test_a_voice_too_high_is_found_on_the_second_look() -> None:
+    sounds: list[int] = []
+
+    class Low:
+        """Hears the second half of what is slow, and nothing in what is not."""
+
+        def blocks(self, samples: SampleBuffer, start: int) -> Iterator[NDArray[np.float32]]:
+            sounds.append(samples.size - start)
+            found = np.zeros(-(-sounds[-1] // 512), np.float32)
+            if len(sounds) % 2 == 0:
+                found[found.size // 2 :] = 0.9
+            yield found
+
+    ramp = np.linspace(0.1, 0.5, 600_000, dtype=np.float32)
+    found = speech_probabilities(Low(), SampleBuffer.of(ramp))
+    assert sounds == [600_000, 900_000]  # at two thirds of the speed
+    assert found.size == -(-600_000 // 512)
+    assert (found > 0.5).argmax() == pytest.approx(found.size / 2, abs=2)
+    assert contains_speech(Low(), SampleBuffer.of(ramp))
+
+
 def test_silence_before_the_sound_moves_no_frame(detector: SileroDetector) -> None:
     clip = decode(EXAMPLES[0], AudioConfig()).samples
     floor = 5e-4 * np.random.default_rng(0).uniform(-1, 1, 160_123).astype(np.float32)

@@ -50,7 +50,8 @@ def make_plan(
     """Splits a recording into speech segments or windows.
 
     Nothing before the first audible sample is in a segment, so silence in front of a recording
-    changes no segment. A recording without speech is analysed whole, in windows, and the plan warns.
+    changes no segment. A recording without speech is analysed whole, in windows, and
+    the plan warns.
 
     Args:
         recording: The recording.
