@@ -19,7 +19,7 @@ from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
-from tests.fakes import FakeEngine, FakeHub, FakeService
+from tests.fakes import FakeDetector, FakeEngine, FakeHub, FakeService
 
 pytest_plugins = ["tests.browser"]
 
@@ -137,7 +137,7 @@ def fake_engine() -> FakeEngine:
 @pytest.fixture
 def fake_model(fake_engine: FakeEngine) -> LoadedModel:
     """A model with the fake engine."""
-    return LoadedModel(fake_engine, name="fake", title="Fake")
+    return LoadedModel(fake_engine, name="fake", title="Fake", detector=FakeDetector())
 
 
 @pytest.fixture

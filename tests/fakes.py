@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotion.audio import SampleBuffer
 from emotion.core.config import Config, EngineConfig
 from emotion.core.errors import CancelledError, EmotionError, ModelMissingError
 from emotion.core.labels import LABELS
@@ -69,6 +70,17 @@ class FakeEngine(EngineBase):
         logits[:, LABELS.index("happy")] += 10 * loudness
         features = np.stack([loudness, loudness**2, np.ones(frames), -loudness], 1)
         return FrameOutput(features.astype(np.float32), logits)
+
+
+class FakeDetector:
+    """Hears speech in each 32 ms whose peak is above 0.01; the louder, the more likely."""
+
+    def blocks(self, samples: SampleBuffer, start: int) -> Iterator[NDArray[np.float32]]:
+        """One block with all frames."""
+        sound = np.abs(samples.read(start))
+        padded = np.concatenate([sound, np.zeros(-sound.size % 512, np.float32)])
+        peaks = padded.reshape(-1, 512).max(1)
+        yield np.where(peaks > 0.01, 0.5 + peaks / 2, peaks).clip(0, 1).astype(np.float32)
 
 
 class FakeService:

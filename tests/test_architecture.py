@@ -14,6 +14,8 @@ from emotion.core.paths import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "emotion"
 HEAVY = (
     "torch",
+    "onnxruntime",
+    "silero_vad",
     "safetensors",
     "gradio",
     "fastapi",
@@ -76,6 +78,7 @@ def test_functions_are_short() -> None:
     [
         ("emotion", list(HEAVY)),
         ("emotion.cli", list(HEAVY)),
+        ("emotion.audio.vad", ["torch", "onnxruntime", "silero_vad"]),
         # The server answers before these are there.
         ("emotion.server", ["torch", "gradio", "pandas", "requests", "funasr", "modelscope"]),
     ],

@@ -14,6 +14,7 @@ import soundfile
 
 from emotion import __version__
 from emotion.cli import main
+from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import DownloadError, TorchWithoutCudaError
 from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
@@ -46,6 +47,11 @@ def recognize(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., int]:
         return main(["recognize", *map(str, options), *map(str, arguments)])
 
     return run
+
+
+def codes(record: dict[str, Any]) -> list[str]:
+    """Codes of a record's warnings."""
+    return [warning["code"] for warning in record["warnings"]]
 
 
 def records(text: str) -> list[dict[str, Any]]:
@@ -105,6 +111,26 @@ def test_an_unexpected_failure_does_not_stop_the_others_either(
     assert bad["error"]["message"] == "ZeroDivisionError: surprise" and "emotion" in good
 
 
+def test_speech_segments(recognize: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    clip = next((PROJECT_DIR / "examples").glob("sad_*.ogg"))
+    lengths = ["--segment-min", 0.5, "--segment-max", 1.5, "--segment-pad", 0]
+    assert recognize("--json", "--granularity", "segment", *lengths, clip) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert row["granularity"] == "segment" and row["warnings"] == []
+    assert len(row["segments"]) >= 2
+    assert all(part["end_s"] - part["start_s"] <= 1.5 for part in row["segments"])
+    assert recognize("--granularity", "segment", clip) == 0
+    out = capsys.readouterr().out
+    assert " s  " in out and "throughout" in out and "全程为" in out
+
+
+def test_lengths_of_segments_that_cannot_be(
+    recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize("--segment-max", 1, wav(0.5)) == 2
+    assert "segment_max_s is 1.0" in capsys.readouterr().err
+
+
 def test_the_table_for_people(
     recognize: Callable[..., int], wav: Wav, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +158,7 @@ def test_channels_apart(
     assert recognize("--json", "--channels", "split", call) == 0
     rows = records(capsys.readouterr().out)
     assert [row["audio"]["channel"] for row in rows] == [1, 2]
-    assert all(row["audio"]["channels"] == 2 and row["warnings"] == [] for row in rows)
+    assert all(row["audio"]["channels"] == 2 and codes(row) == ["no_speech"] for row in rows)
     for row in rows:
         sound, _ = soundfile.read(Path(row["output_dir"]) / "processed_audio.wav")
         assert (abs(sound[:31000]).max() < 1e-3) == (row["audio"]["channel"] == 2)
@@ -167,10 +193,11 @@ def test_a_track_is_chosen(
     both = convert(wav(1.0), "both.mkv", "-i", str(wav(2.0)), *maps)
     assert recognize("--json", both) == 0
     (row,) = records(capsys.readouterr().out)
-    assert [warning["code"] for warning in row["warnings"]] == ["several_tracks"]
+    assert codes(row) == ["several_tracks", "no_speech"]  # the sound is not quite speech
     assert recognize("--json", "--track", 2, both) == 0
     (row,) = records(capsys.readouterr().out)
-    assert (row["audio"]["track"], row["audio"]["tracks"], row["warnings"]) == (2, 2, [])
+    assert (row["audio"]["track"], row["audio"]["tracks"]) == (2, 2)
+    assert codes(row) == ["no_speech"]
     assert recognize("--track", 3, both) == 1
     assert "there is no audio track 3, the file has 2" in capsys.readouterr().err
     assert recognize("--track", 0, both) == 2

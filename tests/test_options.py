@@ -12,22 +12,29 @@ def test_defaults() -> None:
     options = RecognitionOptions()
     assert (options.granularity, options.embedding) == ("utterance", False)
     assert options.track is None and options.channel is None
+    lengths = options.segment_min_s, options.segment_max_s, options.segment_pad_s
+    assert lengths == (1.0, 15.0, 0.1)
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("granularity", "word"),
-        ("granularity", ""),
-        ("track", 0),
-        ("channel", -1),
-        ("track", True),
-        ("track", 1.5),
+        *[("granularity", "word"), ("granularity", "")],
+        *[("track", 0), ("channel", -1), ("track", True), ("track", 1.5)],
+        *[("segment_min_s", value) for value in (0.05, 11.0, float("nan"))],
+        *[("segment_max_s", value) for value in (2.1, 31.0, float("nan"))],
+        *[("segment_pad_s", value) for value in (-0.1, 1.5, float("nan"))],
     ],
 )
 def test_values_that_cannot_be(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{option} is {value!r}"):
         RecognitionOptions(**{option: value})
+
+
+def test_a_long_segment_can_be_split_into_two_short_ones() -> None:
+    assert RecognitionOptions(segment_min_s=7.4).segment_max_s == 15
+    with pytest.raises(ConfigError, match=r"segment_max_s is 15.0.* = 15.2 or more"):
+        RecognitionOptions(segment_min_s=7.5)
 
 
 def test_a_frozen_value() -> None:

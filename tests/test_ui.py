@@ -361,6 +361,8 @@ class TestHandlers:
         *_, (value, files) = handlers.api(str(wav(2.0)), "frame", True, 0, request())
         assert list(value)[:5] == ["emotion", "confidence", "scores", "granularity", "timestamp"]
         assert len(files) == 4
+        *_, (value, files) = handlers.api(str(wav(2.0)), "segment", False, 0, request())
+        assert (len(value["segments"]), value["summary"]["silence_s"], len(files)) == (1, 0, 2)
         for audio, granularity in ((None, "utterance"), (str(wav(2.0)), "words")):
             with pytest.raises(gr.Error):
                 list(handlers.api(audio, granularity, False, 1, request()))

@@ -90,7 +90,7 @@ def test_a_hint_names_the_model() -> None:
 
 
 def test_every_warning_of_the_core_is_translated_with_the_same_values() -> None:
-    source = (PROJECT_DIR / "emotion" / "recognition" / "pipeline.py").read_text("utf-8")
+    source = (PROJECT_DIR / "emotion" / "recognition" / "plan.py").read_text("utf-8")
     others = set(re.findall(r'ResultWarning\(\s*"(\w+)"', source))
     assert set(WARNINGS_ZH) == others | set(MESSAGES)
     for code, message in MESSAGES.items():

@@ -87,10 +87,10 @@ class SampleBuffer:
         found = (np.frombuffer(data, "<f4") - np.float32(self.offset)) * np.float32(self.gain)
         return np.concatenate([np.zeros(silence, np.float32), found]) if silence else found
 
-    def blocks(self, samples: int = BLOCK_SAMPLES) -> Iterator[Samples]:
-        """All samples in order, so many at a time."""
-        for start in range(0, self.size, samples):
-            yield self.read(start, start + samples)
+    def blocks(self, samples: int = BLOCK_SAMPLES, start: int = 0) -> Iterator[Samples]:
+        """All samples from ``start`` on in order, so many at a time."""
+        for at in range(start, self.size, samples):
+            yield self.read(at, at + samples)
 
     def close(self) -> None:
         """Frees the memory and the temporary file."""

@@ -21,7 +21,7 @@ from emotion.core.config import Config
 from emotion.core.errors import EmotionError
 from emotion.core.labels import BY_ID
 from emotion.core.options import Granularity, RecognitionOptions
-from emotion.core.results import readable
+from emotion.core.results import Result, readable
 
 if TYPE_CHECKING:
     from emotion.recognition.loaded_model import LoadedModel
@@ -40,7 +40,23 @@ def add(commands: Any) -> None:
     parents = [options.common(), options.model(), options.hub(), options.audio()]
     parser = commands.add_parser("recognize", help=text, description=text, parents=parents)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--granularity", choices=get_args(Granularity), default="utterance")
+    text = "one result, also a curve with scores every 0.1 s, or a result per speech segment"
+    parser.add_argument(
+        "--granularity", choices=get_args(Granularity), default="utterance", help=text
+    )
+    for name, text in (
+        ("min", "shortest speech segment, but for isolated speech"),
+        ("max", "longest speech segment, at least twice the shortest and its padding"),
+        ("pad", "silence that is kept on both sides of a speech segment"),
+    ):
+        default = getattr(RecognitionOptions, f"segment_{name}_s")
+        parser.add_argument(
+            f"--segment-{name}",
+            type=float,
+            default=default,
+            metavar="SECONDS",
+            help=f"{text} ({default:g})",
+        )
     parser.add_argument("--embedding", action="store_true", help="write embedding.npy")
     text = "audio track, from 1; the first one with sound by default"
     parser.add_argument("--track", type=int, metavar="N", help=text)
@@ -55,7 +71,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
     from emotion.recognition.opening import open_model
     from emotion.storage.run_store import RunStore
 
-    asked = RecognitionOptions(args.granularity, args.embedding, args.track)
+    asked = RecognitionOptions(
+        args.granularity,
+        args.embedding,
+        args.track,
+        segment_min_s=args.segment_min,
+        segment_max_s=args.segment_max,
+        segment_pad_s=args.segment_pad,
+    )
     work = _Work(
         open_model(config, StatusLine().show),
         RunStore(config.server.outputs_dir),
@@ -153,11 +176,22 @@ def _print_finished(path: Path, finished: FinishedRun, *, as_json: bool) -> None
         emotion = BY_ID[label]
         bar = "█" * round(score * 30)
         print(f"    {emotion.en:<10} {emotion.zh}  {score:7.2%}  {bar}")
+    if result.summary is not None:
+        _print_segments(result)
     for warning in result.warnings:
         print(f"  ! {warning.message}")
     if result.model.fallback_reason:
         print(f"  ! Answered by {result.model.title}: {result.model.fallback_reason}")
     print(f"  → {finished.folder}\n", flush=True)
+
+
+def _print_segments(result: Result) -> None:
+    for segment in result.segments:
+        emotion = BY_ID[segment.emotion]
+        span = f"{segment.start_s:8.2f} – {segment.end_s:8.2f} s"
+        print(f"    {span}  {emotion.en:<10} {emotion.zh}  {segment.confidence:7.2%}")
+    if result.summary is not None:
+        print(f"  {result.summary.sentence['en']} · {result.summary.sentence['zh']}")
 
 
 def _print_failure(path: Path, channel: int | None, error: EmotionError, *, as_json: bool) -> None:

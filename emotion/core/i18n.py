@@ -153,6 +153,7 @@ WARNINGS_ZH: Final[dict[str, str]] = {
     "quiet_audio": "录音很轻（{level_dbfs:.0f} dBFS），已放大 {gain_db:.0f} dB。",
     "scaled_audio": "采样峰值为 {peak:.0f} 而不是 1，已除以 {divisor:.0f}。",
     "raw_audio": "文件没有文件头，格式（{format}）取自文件名后缀。",
+    "no_speech": ("录音中没有检测到语音，得分不代表任何情绪。请检查麦克风，或换一段录音。"),
     "windowed": (
         "整段 {duration_s:.1f} 秒的录音都已分析：分为 {windows:.0f} 段，"
         "每段不超过 {window_s:.1f} 秒，"

@@ -124,6 +124,24 @@ class FrameCurve:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """A recording by its speech segments.
+
+    Attributes:
+        speech_s: Seconds of speech.
+        silence_s: Seconds without speech.
+        shares: Share of the speech in segments with each emotion, largest first, summing to 1;
+            empty where there is no speech.
+        sentence: The course of emotions in one sentence, under ``zh`` and ``en``.
+    """
+
+    speech_s: float
+    silence_s: float
+    shares: dict[str, float]
+    sentence: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Timing:
     """Seconds spent.
 
@@ -148,7 +166,7 @@ class Result:
         emotion: The label with the highest score.
         confidence: That score, 0 to 1.
         scores: All nine scores in the order of `emotion.core.labels.LABELS`, summing to 1.
-        granularity: ``utterance`` or ``frame``.
+        granularity: ``utterance``, ``frame`` or ``segment``.
         timestamp: Local time, ``YYYY-MM-DD HH:MM:SS``.
         secondary: Other emotions above 3 %, highest first.
         audio: The recording.
@@ -156,9 +174,11 @@ class Result:
         timing: Seconds spent.
         warnings: What a reader must know.
         frames: Scores over time, with frame granularity.
-        segments: Windows, where the recording needed more than one.
+        segments: Speech segments, with segment granularity; else windows, where the recording
+            needed more than one.
         schema_version: Version of this layout.
         timestamp_utc: The same time in UTC, ``YYYY-MM-DDTHH:MM:SSZ``; empty in old results.
+        summary: With segment granularity.
     """
 
     emotion: str
@@ -175,6 +195,7 @@ class Result:
     segments: tuple[Segment, ...] = ()
     schema_version: int = SCHEMA_VERSION
     timestamp_utc: str = ""
+    summary: Summary | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""
@@ -186,8 +207,9 @@ class Result:
             for name in ("emotion", "confidence", "scores", "granularity", "timestamp")
         }
         head["schema_version"] = data.pop("schema_version")
-        if data["frames"] is None:
-            del data["frames"]
+        for name in ("frames", "summary"):
+            if data[name] is None:
+                del data[name]
         data["warnings"] = list(data["warnings"])
         data["segments"] = list(data["segments"])
         if not data["segments"]:
@@ -205,7 +227,7 @@ class Result:
         version = int(data["schema_version"])
         if version > SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version}, this package reads {SCHEMA_VERSION}")
-        frames = data.get("frames")
+        frames, summary = data.get("frames"), data.get("summary")
         return cls(
             emotion=data["emotion"],
             confidence=data["confidence"],
@@ -221,6 +243,7 @@ class Result:
             segments=tuple(_known(Segment, item) for item in data.get("segments", ())),
             schema_version=version,
             timestamp_utc=data.get("timestamp_utc", ""),
+            summary=_known(Summary, summary) if summary is not None else None,
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion.audio.vad import SileroDetector, SpeechDetector
 from emotion.core.config import AudioConfig, SegmentationConfig
 from emotion.core.results import ModelInfo
 
@@ -24,6 +25,7 @@ class LoadedModel:
         segmentation: How a long recording is split.
         fallback_reason: Why this is not the model or the engine of the default.
         example: The checkpoint's own folder of example clips, or a clip.
+        detector: Finds speech.
 
     Attributes:
         info: What results say of the model.
@@ -39,9 +41,11 @@ class LoadedModel:
         segmentation: SegmentationConfig | None = None,
         fallback_reason: str | None = None,
         example: Path | None = None,
+        detector: SpeechDetector | None = None,
     ) -> None:
         self.engine = engine
         self.example = example
+        self.detector: SpeechDetector = detector or SileroDetector()
         self.audio = audio or AudioConfig()
         self.segmentation = segmentation or SegmentationConfig()
         self.info = ModelInfo(

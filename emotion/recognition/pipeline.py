@@ -22,14 +22,18 @@ from emotion.audio import Recording, Samples, decode
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import Priority, ProgressCallbacks
-from emotion.core.results import Result, ResultWarning, Timing
-from emotion.recognition.aggregation import Aggregator, Span, windows
+from emotion.core.results import Result, Timing
+from emotion.recognition.aggregation import Aggregator
 from emotion.recognition.loaded_model import LoadedModel
+from emotion.recognition.plan import Plan, make_plan
+from emotion.recognition.summary import summarize
 
-# Windows of one recording that wait or are worked on. Longer recordings than this many windows
-# come after those of interactive callers, so that an hour of audio keeps nobody waiting.
+# Windows, or the shorter speech segments, of one recording that wait or are worked on. Recordings
+# with more seconds to hear than this come after interactive callers, so that an hour of audio
+# keeps nobody waiting.
 _AHEAD = 4
-_INTERACTIVE_WINDOWS = 2
+_AHEAD_SEGMENTS = 8
+_INTERACTIVE_S = 60.0
 
 Features = NDArray[np.float32]
 
@@ -82,7 +86,16 @@ def recognize(
             callbacks.log("[INFO] Preprocessing done → processed_audio.wav saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
-        analysis = _analyse(model, recording, options, sinks, callbacks, priority)
+        plan = make_plan(
+            recording,
+            options,
+            model.detector,
+            model.segmentation.max_window_s,
+            callbacks.check,
+        )
+        for warning in plan.warnings:
+            callbacks.log(f"[WARNING] {warning.message}")
+        analysis = _analyse(model, recording, options, plan, sinks, callbacks, priority)
     callbacks.stage("saving")
     total_s = waited_s + time.perf_counter() - started
     result = _result(model, recording, options, analysis, waited_s, total_s)
@@ -114,26 +127,23 @@ def _decode(
 @dataclass(frozen=True)
 class _Analysis:
     aggregator: Aggregator
-    spans: list[Span]
+    plan: Plan
     inference_s: float
     waited_s: float
-    warnings: tuple[ResultWarning, ...]
 
 
 def _analyse(
     model: LoadedModel,
     recording: Recording,
     options: RecognitionOptions,
+    plan: Plan,
     sinks: Sequence[Sink],
     callbacks: ProgressCallbacks,
     priority: Priority,
 ) -> _Analysis:
     started = time.perf_counter()
-    samples = recording.buffer
-    spans = windows(samples.size, model.segmentation.max_window_s)
-    warnings = _window_warning(recording, spans)
-    for warning in warnings:
-        callbacks.log(f"[WARNING] {warning.message}")
+    samples, spans = recording.buffer, plan.spans
+    total_s = sum(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
     keep_frames = options.embedding and options.granularity == "frame"
     total_frames = sum(model.engine.num_frames(stop - start) for start, stop in spans)
     aggregator = Aggregator(keep_curve=options.granularity == "frame")
@@ -141,8 +151,8 @@ def _analyse(
     callbacks.windows(0, len(spans))
     outputs = model.engine.infer_many(
         (samples.read(start, stop) for start, stop in spans),
-        priority=priority if len(spans) <= _INTERACTIVE_WINDOWS else "bulk",
-        ahead=_AHEAD,
+        priority=priority if total_s <= _INTERACTIVE_S else "bulk",
+        ahead=_AHEAD_SEGMENTS if plan.segments else _AHEAD,
         cancelled=callbacks.cancelled,
     )
     with contextlib.closing(outputs):  # an error of a sink withdraws the other windows
@@ -156,7 +166,7 @@ def _analyse(
             callbacks.windows(place + 1, len(spans))
     inference_s = sum(ended - began for began, ended in passes.items())
     waited_s = max(0.0, time.perf_counter() - started - inference_s)
-    return _Analysis(aggregator, spans, inference_s, waited_s, warnings)
+    return _Analysis(aggregator, plan, inference_s, waited_s)
 
 
 def _result(
@@ -168,6 +178,10 @@ def _result(
     total_s: float,
 ) -> Result:
     verdict = analysis.aggregator.verdict()
+    plan, by_segment = analysis.plan, options.granularity == "segment"
+    listed = bool(plan.segments) if by_segment else len(plan.spans) > 1
+    segments = tuple(analysis.aggregator.segments) if listed else ()
+    speech_s = [part.speech / SAMPLE_RATE_HZ for part in plan.segments]
     now = datetime.now(timezone.utc)
     return Result(
         emotion=verdict.emotion,
@@ -184,27 +198,12 @@ def _result(
             total_s=round(total_s, 4),
             queue_s=round(waited_s + analysis.waited_s, 4),
         ),
-        warnings=recording.warnings + analysis.warnings,
+        warnings=recording.warnings + plan.warnings,
         frames=analysis.aggregator.curve() if options.granularity == "frame" else None,
-        segments=tuple(analysis.aggregator.segments) if len(analysis.spans) > 1 else (),
+        segments=segments,
         timestamp_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        summary=summarize(segments, speech_s, recording.duration_s) if by_segment else None,
     )
-
-
-def _window_warning(recording: Recording, spans: Sequence[Span]) -> tuple[ResultWarning, ...]:
-    if len(spans) == 1:
-        return ()
-    longest_s = max(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
-    text = (
-        f"The recording of {recording.duration_s:.1f} s was analysed whole, in {len(spans)} "
-        f"windows of at most {longest_s:.1f} s, and combined by the mean of their logits."
-    )
-    params: dict[str, float | str] = {
-        "duration_s": round(recording.duration_s, 2),
-        "windows": len(spans),
-        "window_s": round(longest_s, 2),
-    }
-    return (ResultWarning("windowed", text, params),)
 
 
 def _describe(recording: Recording) -> str:

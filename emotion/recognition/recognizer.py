@@ -82,25 +82,35 @@ class Recognizer:
         embedding: bool = False,
         track: int | None = None,
         channel: int | None = None,
+        segment_min_s: float = RecognitionOptions.segment_min_s,
+        segment_max_s: float = RecognitionOptions.segment_max_s,
+        segment_pad_s: float = RecognitionOptions.segment_pad_s,
         callbacks: ProgressCallbacks = ProgressCallbacks(),  # noqa: B008  # frozen
     ) -> Recognition:
         """Recognises one file.
 
         Args:
             path: Any file that `emotion.audio` reads.
-            granularity: ``utterance``, or ``frame`` for scores every 0.1 s too.
+            granularity: ``utterance``, ``frame`` for scores every 0.1 s too, or ``segment`` for a
+                result per speech segment.
             embedding: Whether to return the embedding.
             track: Audio track, from 1; the first one with sound by default.
             channel: Channel, from 1; the mean of all by default.
+            segment_min_s: Shortest speech segment, but for isolated speech.
+            segment_max_s: Longest speech segment, with its padding.
+            segment_pad_s: Silence that is kept on both sides of a speech segment.
             callbacks: Progress, log and cancellation.
 
         Raises:
             AudioError: The recording cannot be used.
             DecoderError: FFmpeg is missing or too slow.
-            ConfigError: No such granularity, or a track or channel below 1.
+            ConfigError: No such granularity, a track or channel below 1, or unusable lengths of
+                segments.
             CancelledError: The caller withdrew.
         """
-        options = RecognitionOptions(granularity, embedding, track, channel)
+        options = RecognitionOptions(
+            granularity, embedding, track, channel, segment_min_s, segment_max_s, segment_pad_s
+        )
         sink = _Memory()
         result = pipeline.recognize(
             self.model, Path(path), options, sinks=[sink], callbacks=callbacks

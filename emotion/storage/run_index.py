@@ -35,7 +35,7 @@ class RunSummary:
         emotion: The label with the highest score.
         confidence: That score.
         model: Name of the model.
-        granularity: ``utterance`` or ``frame``.
+        granularity: ``utterance``, ``frame`` or ``segment``.
     """
 
     run_id: str

@@ -253,7 +253,8 @@ class Handlers:
 
         Args:
             audio: The recording.
-            granularity: "utterance", or "frame" for scores every 0.1 s too.
+            granularity: "utterance", "frame" for scores every 0.1 s too, or "segment" for a
+                result per speech segment.
             extract_embedding: Whether to give the embedding.
             track: Audio track, from 1; 0 takes the first one with sound.
             request: Who asks.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
 from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.options import Granularity
 from emotion.ui import charts as plots
 from emotion.ui import views
 from emotion.ui.examples import Example
@@ -81,7 +82,7 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
     gr.HTML(views.audio_notes(), elem_id="audio-note", js_on_load=None, apply_default_css=False)
     example, choice, refresh = _examples(examples, t)
     granularity = gr.Radio(
-        [(t("utterance"), "utterance"), (t("frame"), "frame")],
+        [(t(name), name) for name in get_args(Granularity)],
         value="utterance",
         label=t("granularity"),
         elem_id="granularity",
@@ -214,7 +215,7 @@ def _api(handlers: Handlers) -> None:
     """The endpoint for `gradio_client`; its components are not on the page."""
     with gr.Row(visible=False):
         audio = gr.File(label="audio", type="filepath")
-        granularity = gr.Radio(["utterance", "frame"], value="utterance", label="granularity")
+        granularity = gr.Radio(list(get_args(Granularity)), value="utterance", label="granularity")
         embedding = gr.Checkbox(False, label="extract_embedding")
         track = gr.Number(0, label="track", precision=0)  # a default makes it optional
         result = gr.JSON(label="result")

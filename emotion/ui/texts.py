@@ -50,6 +50,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "granularity": ("粒度选择", "Granularity"),
     "utterance": ("utterance：整段音频给出一个结果", "utterance: one result for the whole clip"),
     "frame": ("frame：另给出每 0.1 秒的情绪曲线", "frame: also a curve with a score every 0.1 s"),
+    "segment": ("segment：按语音片段给出结果", "segment: one result per speech segment"),
     "embedding": ("提取 Embedding 特征", "Extract embedding"),
     "embedding_info": (
         "另存 embedding.npy，供检索、聚类等使用",
