@@ -4,7 +4,7 @@ The tree, each class with its subclasses::
 
     EmotionError
     ├── ConfigError, CancelledError, OutputError, AddressError, PortInUseError
-    ├── BusyError, JobRunningError, JobNotFoundError, RunNotFoundError
+    ├── BusyError, JobRunningError, JobNotFoundError, RunNotFoundError, ResultError
     ├── AudioError
     │   ├── AudioNotFoundError, AudioEmptyError, AudioTooLargeError
     │   ├── AudioDecodeError, AudioStreamError, AudioEncryptedError
@@ -360,6 +360,14 @@ class RunNotFoundError(EmotionError):
     code = "run_not_found"
     template = "there is no run {run_id}"
     hint = "List the runs of this server; old ones may have been deleted"
+
+
+class ResultError(EmotionError):
+    """A file that should be a run's ``result.json`` cannot be read as one."""
+
+    code = "result_unreadable"
+    template = "{file}: not the result of a recognition ({reason})"
+    hint = "Give a run folder, or the result.json in it"
 
 
 class CancelledError(EmotionError):

@@ -180,8 +180,8 @@ class Handlers:
         }
 
     def _files(self, finished: FinishedRun) -> list[str]:
-        paths = (finished.folder / name for name in _FILES)
-        return self._hand_over(path for path in paths if path.is_file())
+        paths = [finished.folder / name for name in _FILES]
+        return self._hand_over(path for path in (*paths, *finished.exports) if path.is_file())
 
     def cancel(self, request: gr.Request) -> None:
         """Stops the visitor's job."""
