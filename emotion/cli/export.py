@@ -27,7 +27,6 @@ def run(args: argparse.Namespace, _config: Config) -> int:
     """Writes the files and prints their paths."""
     from emotion.services.run_exports import export_run
 
-    names = None if args.to == "all" else options.names(args.to)
-    for path in export_run(args.run, names, args.out, args.language):
+    for path in export_run(args.run, options.exports(args.to), args.out, args.language):
         print(path)
     return 0

@@ -60,9 +60,10 @@ def add_export_language(parser: argparse.ArgumentParser, flag: str) -> None:
     parser.add_argument(flag, choices=get_args(ExportLanguage), default="en", help=text)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """A comma-separated list, each name once."""
-    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower())))
+def exports(text: str) -> tuple[str, ...] | None:
+    """The exports in a comma-separated list, each once; None for all."""
+    names = dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower()))
+    return None if "all" in names else tuple(names)
 
 
 def configuration(args: argparse.Namespace) -> Config:

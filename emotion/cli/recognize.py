@@ -58,9 +58,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     from emotion.recognition.opening import open_model
     from emotion.storage.run_store import RunStore
 
-    frames = args.granularity == "frame"
-    everything = possible_exports(frames=frames, embedding=args.embedding)
-    exports: Any = everything if args.export == "all" else options.names(args.export)
+    exports: Any = options.exports(args.export)  # `RecognitionOptions` checks the names
+    if exports is None:
+        frames = args.granularity == "frame"
+        exports = possible_exports(frames=frames, embedding=args.embedding)
     asked = RecognitionOptions(
         args.granularity,
         args.embedding,

@@ -84,7 +84,7 @@ def _svg(height: int, label: str, content: str) -> str:
 
 def _axis(total_ms: int) -> str:
     marks = "".join(
-        f"<span>{clock(round(total_ms * k / (_MARKS - 1) / 10) * 10)[:-1]}</span>"
+        f"<span>{clock(round(total_ms * k / (_MARKS - 1) / 100) * 100)[:-2]}</span>"
         for k in range(_MARKS)
     )
     return f'<div class="axis" aria-hidden="true">{marks}</div>'

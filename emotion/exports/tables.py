@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from emotion.core.labels import LABELS
@@ -48,7 +48,7 @@ def write_frames(source: Source, path: Path) -> None:
     _write(path, header, (row(k) for k in range(len(columns[0]))))
 
 
-def _write(path: Path, header: list[str], rows: Iterable[list[object] | list[str]]) -> None:
+def _write(path: Path, header: list[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", encoding=_ENCODING, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)

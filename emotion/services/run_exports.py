@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,14 +99,7 @@ def read_result(file: Path) -> Result:
     """
     try:
         result = Result.from_dict(json.loads(file.read_text(encoding="utf-8")))
-        for part in (result, *result.segments):
-            if part.emotion not in BY_ID:
-                raise ValueError(f"unknown emotion {part.emotion!r}")
-            for label in LABELS:
-                float(part.scores[label])
-        lengths = {len(result.frames.scores[label]) for label in LABELS} if result.frames else {0}
-        if len(lengths) > 1:
-            raise ValueError("the curves differ in length")
+        _check(result)
     except OSError as e:
         raise ResultError(file=readable(file), reason=e.strerror or str(e)) from e
     except KeyError as e:
@@ -113,6 +107,23 @@ def read_result(file: Path) -> Result:
     except (ValueError, TypeError, AttributeError) as e:
         raise ResultError(file=readable(file), reason=str(e)) from e
     return result
+
+
+def _check(result: Result) -> None:
+    parts = [(result.emotion, result.confidence, result.scores, (0.0, result.audio.duration_s))]
+    for part in result.segments:
+        times = (part.start_s, part.end_s)
+        parts.append((part.emotion, part.confidence, part.scores, times))
+    for emotion, confidence, scores, times in parts:
+        if emotion not in BY_ID:
+            raise ValueError(f"unknown emotion {emotion!r}")
+        for value in (confidence, *times, *(scores[label] for label in LABELS)):
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is not a finite number")
+    if result.frames is not None:
+        lengths = {len(result.frames.scores[label]) for label in LABELS}
+        if len(lengths) > 1 or 0 in lengths:
+            raise ValueError("the curves of the emotions differ in length, or are empty")
 
 
 def _embedding(file: Path) -> NDArray[np.float32] | None:
