@@ -35,15 +35,16 @@ class EmotionError(Exception):
     """Base of all errors of this package.
 
     Args:
-        **params: The values named in the class's ``template``.
+        **params: The values named in the class's ``template`` and ``hint``.
     """
 
     code: ClassVar[str] = "error"
     template: ClassVar[str] = "{reason}"
-    hint: ClassVar[str] = ""
+    hint: str = ""
 
     def __init__(self, **params: object) -> None:
         self.params = params
+        self.hint = type(self).hint.format(**params)
         super().__init__(self.template.format(**params))
 
     @property
@@ -215,10 +216,6 @@ class ModelMissingError(ModelError):
     template = "{name} is not on this machine ({reason})"
     hint = "Fetch it with `python -m emotion download {name}`"
 
-    def __init__(self, **params: object) -> None:
-        super().__init__(**params)
-        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the model
-
 
 class DownloadError(ModelError):
     """The hub could not deliver the model."""
@@ -257,10 +254,6 @@ class GpuUnusedError(DeviceError):
     code = "gpu_unused"
     template = "{card} (driver {driver}) is not used by torch {torch}"
     hint = ""
-
-    def __init__(self, **params: object) -> None:
-        super().__init__(**params)
-        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the command
 
 
 class TorchWithoutCudaError(GpuUnusedError):
