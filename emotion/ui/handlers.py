@@ -19,7 +19,12 @@ from emotion.core.errors import (
     JobRunningError,
 )
 from emotion.core.i18n import Lang, Pair, error_pairs
-from emotion.core.options import Granularity, RecognitionOptions
+from emotion.core.options import (
+    ExportName,
+    Granularity,
+    RecognitionOptions,
+    possible_exports,
+)
 from emotion.core.results import readable
 from emotion.models.store import example_clip
 from emotion.services.jobs import ENDED
@@ -109,13 +114,16 @@ class Handlers:
 
     def recognise(
         self, out: Outputs
-    ) -> Callable[[str | None, Granularity, bool, str, gr.Request], Iterator[Update]]:
+    ) -> Callable[
+        [str | None, Granularity, bool, list[ExportName] | None, str, gr.Request], Iterator[Update]
+    ]:
         """The handler of the start button, for these outputs."""
 
         def handler(
             audio: str | None,
             granularity: Granularity,
             embedding: bool,
+            exports: list[ExportName] | None,
             missing: str,
             request: gr.Request,
         ) -> Iterator[Update]:
@@ -124,7 +132,12 @@ class Handlers:
                 if not audio:
                     key = missing if missing in _MISSING else _MISSING[0]
                     raise _RefusedError(Problem(pair(key), pair(f"{key}_hint")))
-                options = RecognitionOptions(granularity, embedding)
+                options = RecognitionOptions(
+                    granularity,
+                    embedding,
+                    exports=_allowed(exports or [], granularity, embedding),
+                    export_language=lang,
+                )
                 work = JobRequest(self._previews.original(Path(audio)), options)
                 job = self._service.jobs.submit(work, visitor=str(request.session_hash))
             except JobRunningError as e:  # the card belongs to the job that is under way
@@ -297,6 +310,14 @@ def example_choices(examples: Sequence[Example]) -> list[tuple[str, str]]:
     """Labels and keys of the product's clips, for the list of examples."""
     labels = (f"{example.emotion.zh} {example.emotion.en}" for example in examples)
     return [(label, str(number)) for number, label in enumerate(labels)]
+
+
+def _allowed(
+    names: Sequence[ExportName], granularity: Granularity, embedding: bool
+) -> tuple[ExportName, ...]:
+    """The exports chosen, without those that this run does not allow: the page says which."""
+    possible = possible_exports(frames=granularity == "frame", embedding=embedding)
+    return tuple(name for name in names if name in possible)
 
 
 class _RefusedError(Exception):

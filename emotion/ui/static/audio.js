@@ -166,18 +166,19 @@
     } else clickedMs = performance.now();
   });
 
-  async function beforeStart(audio, granularity, embedding) {
+  async function beforeStart(audio, granularity, embedding, exports) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
     const button = document.getElementById('start-button');
     try {
       // The recorder goes away where the visitor turns to something else.
       if (!recording || !zone().querySelector('[data-testid=microphone-waveform]')) {
-        return [audio, granularity, embedding, !audio && failed ? 'upload_failed' : ''];
+        return [audio, granularity, embedding, exports, !audio && failed ? 'upload_failed' : ''];
       }
       button.disabled = true;
       note('uploading');
       const uploaded = await uploadedRecording(); // undefined where it was cleared
-      return [uploaded, granularity, embedding, uploaded === null ? 'upload_failed' : ''];
+      const missing = uploaded === null ? 'upload_failed' : '';
+      return [uploaded, granularity, embedding, exports, missing];
     } finally {
       if (button.disabled) note('');
       recording = null;
