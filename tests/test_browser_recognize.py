@@ -40,6 +40,8 @@ def test_upload_recognise_read_and_download(
     expect(page.locator("#status-bar")).to_contain_text(re.compile(r"✅ .+ loaded \(CPU, RAM: "))
     upload(page, clip)
     page.locator("#extract-embedding input").check()
+    page.locator("#exports input").click()
+    page.get_by_role("option", name="report.html").click()
     start(page)
     card = finished(page)
     shown = card.inner_text()
@@ -60,6 +62,8 @@ def test_upload_recognise_read_and_download(
         assert re.search(line, log)
     embedding = np.load(download(page, "embedding.npy", tmp_path))
     assert embedding.ndim == 1 and embedding.dtype == np.float32
+    report = download(page, "report.html", tmp_path).read_text("utf-8")
+    assert f'lang="{"zh-CN" if zh else "en"}"' in report and clip.name in report
     with wave.open(str(download(page, "processed_audio.wav", tmp_path))) as audio:
         assert (audio.getframerate(), audio.getnchannels()) == (16_000, 1)
 

@@ -14,8 +14,8 @@ import soundfile
 
 from emotion import __version__
 from emotion.cli import main
-from emotion.core.config import PROJECT_DIR
 from emotion.core.errors import DownloadError, TorchWithoutCudaError
+from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
 from emotion.models import download

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from emotion.core.errors import ConfigError
-from emotion.core.options import RecognitionOptions
+from emotion.core.options import EXPORT_NAMES, RecognitionOptions
 
 
 def test_defaults() -> None:
@@ -35,6 +35,22 @@ def test_a_long_segment_can_be_split_into_two_short_ones() -> None:
     assert RecognitionOptions(segment_min_s=7.4).segment_max_s == 15
     with pytest.raises(ConfigError, match=r"segment_max_s is 15.0.* = 15.2 or more"):
         RecognitionOptions(segment_min_s=7.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"exports": ("srt", "word")}, "export is 'word', but must be one of segments, frames"),
+        ({"exports": ("frames",)}, "must be asked of a result with frame granularity"),
+        ({"exports": ("npz",), "granularity": "frame"}, "must be asked of a result with an embed"),
+        ({"export_language": "de"}, "export_language is 'de', but must be 'en' or 'zh'"),
+    ],
+)
+def test_exports_that_cannot_be(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        RecognitionOptions(**options)
+    everything = RecognitionOptions("frame", embedding=True, exports=EXPORT_NAMES)
+    assert everything.exports == EXPORT_NAMES
 
 
 def test_a_frozen_value() -> None:

@@ -169,7 +169,7 @@ class TestHandOver:
 
 class TestHandlers:
     def test_a_recognition(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, "", request())
+        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, [], "", request())
         state, toast = drain(run)
         assert not toast
         assert "Happy" in state["card"] and "--value" in state["scores"]
@@ -179,16 +179,32 @@ class TestHandlers:
         assert "is-empty" in state["timeline"]
 
     def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, "", request()))
+        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, [], "", request()))
         assert "<polyline" in state["timeline"]
         assert [Path(file).name for file in state["downloads"]][2:] == [
             EMBEDDING_FILE,
             FRAME_EMBEDDINGS_FILE,
         ]
 
+    def test_exports_in_the_language_of_the_page(
+        self, handlers: Any, wav: Callable[..., Path]
+    ) -> None:
+        chosen = ["srt", "frames", "npz"]
+        for granularity, files in (
+            ("utterance", ["emotions.srt"]),
+            ("frame", ["emotions.srt", "frames.csv"]),
+        ):
+            run = handlers.recognise(OUT)(
+                str(wav()), granularity, False, chosen, "", request(lang="zh")
+            )
+            state, toast = drain(run)
+            assert not toast
+            assert [Path(file).name for file in state["downloads"]][2:] == files
+            assert "快乐" in Path(state["downloads"][2]).read_text("utf-8")
+
     @pytest.mark.parametrize(("lang", "words"), [("zh", "还没有音频"), ("en", "no audio yet")])
     def test_without_audio(self, handlers: Any, lang: str, words: str) -> None:
-        run = handlers.recognise(OUT)(None, "utterance", False, "", request(lang=lang))
+        run = handlers.recognise(OUT)(None, "utterance", False, [], "", request(lang=lang))
         state, toast = drain(run)
         assert words in toast and words in state["card"]
 
@@ -197,7 +213,7 @@ class TestHandlers:
     ) -> None:
         broken = tmp_path / "<b>.mp3"
         broken.write_bytes(os.urandom(3000))
-        run = handlers.recognise(OUT)(str(broken), "utterance", False, "", request(lang="zh"))
+        run = handlers.recognise(OUT)(str(broken), "utterance", False, [], "", request(lang="zh"))
         state, toast = drain(run)
         assert "&lt;b&gt;.mp3：无法作为音频读取" in toast
         assert "无法作为音频读取" in state["card"] and "<b>" not in state["card"]
@@ -212,7 +228,7 @@ class TestHandlers:
             raise RuntimeError("secret /srv/key")
 
         monkeypatch.setattr("emotion.services.recognitions.recognize", fail)
-        run = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request(lang="zh"))
+        run = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request(lang="zh"))
         state, toast = drain(run)
         number = re.search(r"识别失败 \(id (\w{8})\)", toast)
         assert number is not None
@@ -224,16 +240,18 @@ class TestHandlers:
     ) -> None:
         models: Any = service.models
         models.error = DownloadError(name="large", reason="no route")
-        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, "", request()))
+        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request()))
         assert toast.startswith("large could not be downloaded")
 
     def test_a_second_start_is_refused_and_leaves_the_first_alone(
         self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
     ) -> None:
         fake_engine.gate.clear()
-        first = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request())
+        first = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
         seen = [next(first)]
-        state, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, "", request()))
+        state, toast = drain(
+            handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
+        )
         assert state == {} and "still running" in toast
         fake_engine.gate.set()
         seen += list(first)
@@ -247,7 +265,7 @@ class TestHandlers:
         wav: Callable[..., Path],
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, "", request())
+        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, [], "", request())
         seen = [next(run)]
         assert not seen[0]["start"]["interactive"] and seen[0]["cancel"]["interactive"]
         assert fake_engine.entered.wait(10)
@@ -263,7 +281,7 @@ class TestHandlers:
     ) -> None:
         fake_engine.gate.clear()
         path = str(wav(40.0))
-        run = handlers.recognise(OUT)(path, "utterance", False, "", request())
+        run = handlers.recognise(OUT)(path, "utterance", False, [], "", request())
         next(run)
         handlers.withdraw(path, request())
         assert fake_engine.entered.wait(10)
@@ -279,7 +297,7 @@ class TestHandlers:
         wav: Callable[..., Path],
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(400.0)), "utterance", False, "", request())
+        run = handlers.recognise(OUT)(str(wav(400.0)), "utterance", False, [], "", request())
         next(run)
         assert fake_engine.entered.wait(10)
         run.close()
@@ -330,7 +348,7 @@ class TestHandlers:
         assert preview != path and previewed == path
         assert handlers.preview(None) == (None, "")
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(preview, "utterance", False, "", request())
+        run = handlers.recognise(OUT)(preview, "utterance", False, [], "", request())
         seen = [next(run)]
         handlers.withdraw(path, request())
         handlers.withdraw(preview, request())
@@ -340,7 +358,7 @@ class TestHandlers:
 
     def test_a_recording_that_was_not_uploaded(self, handlers: Any) -> None:
         for missing, words in (("upload_failed", "not be uploaded"), ("<b>", "no audio yet")):
-            run = handlers.recognise(OUT)(None, "utterance", False, missing, request())
+            run = handlers.recognise(OUT)(None, "utterance", False, [], missing, request())
             state, toast = drain(run)
             assert words in toast and words in state["card"]
 
@@ -349,7 +367,7 @@ class TestHandlers:
         caplog: pytest.LogCaptureFixture,
     ) -> None:  # fmt: skip
         service.store = RunStore(wav())  # a file: no run folder can be made in it
-        run = handlers.recognise(OUT)(str(wav()), "utterance", False, "", request())
+        run = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
         state, toast = drain(run)
         assert "clip.wav: cannot be written" in toast
         assert str(tmp_path) not in toast + json.dumps(state, default=str)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from emotion.audio import SampleBuffer, decode
 from emotion.audio.segmentation import speech_segments
 from emotion.audio.vad import SileroDetector, audible_start, contains_speech, speech_probabilities
-from emotion.core.config import PROJECT_DIR, AudioConfig
+from emotion.core.config import AudioConfig
+from emotion.core.paths import PROJECT_DIR
 from tests.spoken import choose, read, share_near, spoken
 
 BAD_INPUTS = PROJECT_DIR.parent / "shared" / "bad_inputs"

@@ -104,7 +104,7 @@ def _page(path: Path, model: LoadedModel, folder: Path, *, api: bool) -> None:
     if api:
         list(handlers.api(str(path), "utterance", False, 0, request))
     else:
-        list(handlers.recognise(outputs)(str(path), "utterance", False, "", request))
+        list(handlers.recognise(outputs)(str(path), "utterance", False, [], "", request))
     service.close()
 
 

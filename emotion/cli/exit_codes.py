@@ -15,6 +15,7 @@ from emotion.core.errors import (
     ModelError,
     OutputError,
     PortInUseError,
+    ResultError,
     RunNotFoundError,
 )
 
@@ -31,6 +32,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (JobRunningError, 1),
     (JobNotFoundError, 1),
     (RunNotFoundError, 1),
+    (ResultError, 1),
     (CancelledError, 130),
 )
 

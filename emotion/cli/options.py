@@ -9,6 +9,9 @@ from typing import Any, get_args
 
 from emotion.core.config import Config, EngineName, Hub, Precision, given
 from emotion.core.errors import ConfigError
+from emotion.core.options import EXPORT_NAMES, ExportLanguage
+
+EXPORTS_HELP = f"comma-separated: {', '.join(EXPORT_NAMES)}; or all"
 
 
 def common() -> argparse.ArgumentParser:
@@ -49,6 +52,18 @@ def audio() -> argparse.ArgumentParser:
     parser.add_argument("--ffmpeg", metavar="PROGRAM", help=text)
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
     return parser
+
+
+def add_export_language(parser: argparse.ArgumentParser, flag: str) -> None:
+    """Adds the option for the language of exported files."""
+    text = "language of the names in exported files; en by default"
+    parser.add_argument(flag, choices=get_args(ExportLanguage), default="en", help=text)
+
+
+def exports(text: str) -> tuple[str, ...] | None:
+    """The exports in a comma-separated list, each once; None for all."""
+    names = dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower()))
+    return None if "all" in names else tuple(names)
 
 
 def configuration(args: argparse.Namespace) -> Config:

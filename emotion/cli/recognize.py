@@ -20,7 +20,7 @@ from emotion.cli.status_line import StatusLine
 from emotion.core.config import Config
 from emotion.core.errors import EmotionError
 from emotion.core.labels import BY_ID
-from emotion.core.options import Granularity, RecognitionOptions
+from emotion.core.options import Granularity, RecognitionOptions, possible_exports
 from emotion.core.results import Result, readable
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--track", type=int, metavar="N", help=text)
     text = "mix the channels, or recognise each on its own, with a run folder each"
     parser.add_argument("--channels", choices=("mix", "split"), default="mix", help=text)
+    text = f"write these into the run folder too; {options.EXPORTS_HELP}"
+    parser.add_argument("--export", metavar="NAMES", default="", help=text)
+    options.add_export_language(parser, "--export-language")
     parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     parser.set_defaults(command=run)
 
@@ -71,6 +74,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     from emotion.recognition.opening import open_model
     from emotion.storage.run_store import RunStore
 
+    exports: Any = options.exports(args.export)  # `RecognitionOptions` checks the names
+    if exports is None:
+        frames = args.granularity == "frame"
+        exports = possible_exports(frames=frames, embedding=args.embedding)
     asked = RecognitionOptions(
         args.granularity,
         args.embedding,
@@ -78,6 +85,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         segment_min_s=args.segment_min,
         segment_max_s=args.segment_max,
         segment_pad_s=args.segment_pad,
+        exports=exports,
+        export_language=args.export_language,
     )
     work = _Work(
         open_model(config, StatusLine().show),

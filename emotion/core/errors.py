@@ -4,7 +4,7 @@ The tree, each class with its subclasses::
 
     EmotionError
     ├── ConfigError, CancelledError, OutputError, AddressError, PortInUseError
-    ├── BusyError, JobRunningError, JobNotFoundError, RunNotFoundError
+    ├── BusyError, JobRunningError, JobNotFoundError, RunNotFoundError, ResultError
     ├── AudioError
     │   ├── AudioNotFoundError, AudioEmptyError, AudioTooLargeError
     │   ├── AudioDecodeError, AudioStreamError, AudioEncryptedError
@@ -36,15 +36,16 @@ class EmotionError(Exception):
     """Base of all errors of this package.
 
     Args:
-        **params: The values named in the class's ``template``.
+        **params: The values named in the class's ``template`` and ``hint``.
     """
 
     code: ClassVar[str] = "error"
     template: ClassVar[str] = "{reason}"
-    hint: ClassVar[str] = ""
+    hint: str = ""
 
     def __init__(self, **params: object) -> None:
         self.params = params
+        self.hint = type(self).hint.format(**params)
         super().__init__(self.template.format(**params))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -219,10 +220,6 @@ class ModelMissingError(ModelError):
     template = "{name} is not on this machine ({reason})"
     hint = "Fetch it with `python -m emotion download {name}`"
 
-    def __init__(self, **params: object) -> None:
-        super().__init__(**params)
-        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the model
-
 
 class DownloadError(ModelError):
     """The hub could not deliver the model."""
@@ -261,10 +258,6 @@ class GpuUnusedError(DeviceError):
     code = "gpu_unused"
     template = "{card} (driver {driver}) is not used by torch {torch}"
     hint = ""
-
-    def __init__(self, **params: object) -> None:
-        super().__init__(**params)
-        self.hint = type(self).hint.format(**params)  # type: ignore[misc]  # names the command
 
 
 class TorchWithoutCudaError(GpuUnusedError):
@@ -364,6 +357,14 @@ class RunNotFoundError(EmotionError):
     code = "run_not_found"
     template = "there is no run {run_id}"
     hint = "List the runs of this server; old ones may have been deleted"
+
+
+class ResultError(EmotionError):
+    """A file that should be a run's ``result.json`` cannot be read as one."""
+
+    code = "result_unreadable"
+    template = "{file}: not the result of a recognition ({reason})"
+    hint = "Give a run folder, or the result.json in it"
 
 
 class CancelledError(EmotionError):

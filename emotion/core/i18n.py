@@ -116,6 +116,10 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "任务结束一段时间后会被清除，结果文件夹仍然保留",
     ),
     "run_not_found": ("没有编号为 {run_id} 的结果", "请列出服务器上的结果；旧的可能已删除"),
+    "result_unreadable": (
+        "{file}：不是识别结果（{reason}）",
+        "请给出结果文件夹，或其中的 result.json",
+    ),
     "cancelled": ("已取消", ""),
     "output_unwritable": (
         "{path}：无法写入（{reason}）",

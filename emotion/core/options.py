@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from emotion.core.errors import ConfigError
 
 Granularity = Literal["utterance", "frame", "segment"]
+# The files that `emotion.exports` can write, by name.
+ExportName = Literal[
+    "segments",
+    "frames",
+    "srt",
+    "vtt",
+    "textgrid",
+    "eaf",
+    "rttm",
+    "audacity",
+    "labelstudio",
+    "speechbrain",
+    "npz",
+    "html",
+]
+ExportLanguage = Literal["en", "zh"]
+EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class RecognitionOptions:
         segment_min_s: Shortest speech segment, but for isolated speech.
         segment_max_s: Longest speech segment, with its padding.
         segment_pad_s: Silence that is kept on both sides of a speech segment.
+        exports: Which files to write beside ``result.json``, by their names.
+        export_language: Language of the names and texts in those files.
 
     Raises:
         ConfigError: An option has a value that it cannot have.
@@ -35,6 +55,8 @@ class RecognitionOptions:
     segment_min_s: float = 1.0
     segment_max_s: float = 15.0
     segment_pad_s: float = 0.1
+    exports: tuple[ExportName, ...] = ()
+    export_language: ExportLanguage = "en"
 
     def __post_init__(self) -> None:
         if self.granularity not in get_args(Granularity):
@@ -45,6 +67,12 @@ class RecognitionOptions:
             if value is not None and (type(value) is not int or value < 1):
                 raise ConfigError(option=name, value=value, expected="1 or more")
         self._check_segments()
+        check_exports(self.exports, frames=self.granularity == "frame", embedding=self.embedding)
+        if self.export_language not in get_args(ExportLanguage):
+            expected = "'en' or 'zh'"
+            raise ConfigError(
+                option="export_language", value=self.export_language, expected=expected
+            )
 
     def _check_segments(self) -> None:
         least_s = 2 * (self.segment_min_s + self.segment_pad_s)
@@ -57,3 +85,38 @@ class RecognitionOptions:
         ):
             if not ok:
                 raise ConfigError(option=name, value=getattr(self, name), expected=expected)
+
+
+def possible_exports(*, frames: bool, embedding: bool) -> tuple[ExportName, ...]:
+    """The exports that a result allows.
+
+    Args:
+        frames: Whether it has frame scores.
+        embedding: Whether its embedding is there.
+    """
+    lacking = {name for name, there in (("frames", frames), ("npz", embedding)) if not there}
+    return tuple(name for name in EXPORT_NAMES if name not in lacking)
+
+
+def check_exports(names: Iterable[str], *, frames: bool, embedding: bool) -> None:
+    """Refuses names of exports that are unknown, or that a result does not allow.
+
+    Args:
+        names: What is asked for.
+        frames: Whether the result has frame scores.
+        embedding: Whether its embedding is there.
+
+    Raises:
+        ConfigError: Says which name, and what it needs.
+    """
+    needs = {
+        "frames": "asked of a result with frame granularity",
+        "npz": "asked of a result with an embedding",
+    }
+    possible = possible_exports(frames=frames, embedding=embedding)
+    for name in names:
+        if name not in EXPORT_NAMES:
+            expected = f"one of {', '.join(EXPORT_NAMES)}"
+            raise ConfigError(option="export", value=name, expected=expected)
+        if name not in possible:
+            raise ConfigError(option="export", value=name, expected=needs[name])

@@ -18,6 +18,7 @@ from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.recognition.pipeline import recognize
 from emotion.services.jobs import Job, JobLimits, JobManager
+from emotion.services.run_exports import add_exports
 from emotion.storage.run_sink import RunSink
 from emotion.storage.run_store import RunStore
 
@@ -45,11 +46,13 @@ class FinishedRun:
         result: What ``result.json`` holds.
         folder: The run folder; its name is the run's id.
         embedding: float32, (D,); None unless it was asked for.
+        exports: The exported files in the folder.
     """
 
     result: Result
     folder: Path
     embedding: NDArray[np.float32] | None = None
+    exports: tuple[Path, ...] = ()
 
 
 RecognitionJob = Job[JobRequest, FinishedRun]
@@ -145,6 +148,10 @@ def run(
             model, request.path, request.options, sinks=[sink], callbacks=callbacks,
             priority=priority, waited_s=waited_s,
         )  # fmt: skip
+        asked = request.options
+        files = add_exports(
+            writer.path, result, sink, asked.exports, asked.export_language, callbacks
+        )
         folder = writer.commit()
     callbacks.log(f"[INFO] Result saved → {folder.name}")
     logger.info(
@@ -156,4 +163,4 @@ def run(
         result.timing.total_s,
         result.model.name,
     )
-    return FinishedRun(result, folder, sink.embedding)
+    return FinishedRun(result, folder, sink.embedding, tuple(folder / name for name in files))

@@ -18,7 +18,12 @@ from emotion.core.errors import (
     JobRunningError,
 )
 from emotion.core.i18n import Lang, Pair, error_pairs
-from emotion.core.options import Granularity, RecognitionOptions
+from emotion.core.options import (
+    ExportName,
+    Granularity,
+    RecognitionOptions,
+    possible_exports,
+)
 from emotion.core.results import readable
 from emotion.models.store import example_clip
 from emotion.services.jobs import ENDED
@@ -108,13 +113,16 @@ class Handlers:
 
     def recognise(
         self, out: Outputs
-    ) -> Callable[[str | None, Granularity, bool, str, gr.Request], Iterator[Update]]:
+    ) -> Callable[
+        [str | None, Granularity, bool, list[ExportName] | None, str, gr.Request], Iterator[Update]
+    ]:
         """The handler of the start button, for these outputs."""
 
         def handler(
             audio: str | None,
             granularity: Granularity,
             embedding: bool,
+            exports: list[ExportName] | None,
             missing: str,
             request: gr.Request,
         ) -> Iterator[Update]:
@@ -123,7 +131,12 @@ class Handlers:
                 if not audio:
                     key = missing if missing in _MISSING else _MISSING[0]
                     raise _RefusedError(_missing(key))
-                options = RecognitionOptions(granularity, embedding)
+                options = RecognitionOptions(
+                    granularity,
+                    embedding,
+                    exports=_allowed(exports or [], granularity, embedding),
+                    export_language=lang,
+                )
                 work = JobRequest(self._previews.original(Path(audio)), options)
                 job = self._service.jobs.submit(work, visitor=str(request.session_hash))
             except JobRunningError as e:  # the card belongs to the job that is under way
@@ -179,8 +192,8 @@ class Handlers:
         }
 
     def _files(self, finished: FinishedRun) -> list[str]:
-        paths = (finished.folder / name for name in _FILES)
-        return self._hand_over(path for path in paths if path.is_file())
+        paths = [finished.folder / name for name in _FILES]
+        return self._hand_over(path for path in (*paths, *finished.exports) if path.is_file())
 
     def cancel(self, request: gr.Request) -> None:
         """Stops the visitor's job."""
@@ -297,6 +310,14 @@ def example_choices(examples: Sequence[Example]) -> list[tuple[str, str]]:
     """Labels and keys of the product's clips, for the list of examples."""
     labels = (f"{example.emotion.zh} {example.emotion.en}" for example in examples)
     return [(label, str(number)) for number, label in enumerate(labels)]
+
+
+def _allowed(
+    names: Sequence[ExportName], granularity: Granularity, embedding: bool
+) -> tuple[ExportName, ...]:
+    """The exports chosen, without those that this run does not allow: the page says which."""
+    possible = possible_exports(frames=granularity == "frame", embedding=embedding)
+    return tuple(name for name in names if name in possible)
 
 
 class _RefusedError(Exception):

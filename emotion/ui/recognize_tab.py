@@ -11,6 +11,7 @@ import gradio as gr
 
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.options import Granularity
+from emotion.exports import FORMATS
 from emotion.ui import charts as plots
 from emotion.ui import views
 from emotion.ui.examples import Example
@@ -41,6 +42,7 @@ class Inputs:
     missing: gr.Textbox
     granularity: gr.Radio
     embedding: gr.Checkbox
+    exports: gr.Dropdown
     example: gr.Button
     choice: gr.Dropdown
     refresh: gr.Button
@@ -90,11 +92,19 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
     embedding = gr.Checkbox(
         label=t("embedding"), info=t("embedding_info"), elem_id="extract-embedding"
     )
+    exports = gr.Dropdown(
+        [(kind.file, name) for name, kind in FORMATS.items()],
+        multiselect=True,
+        label=t("exports"),
+        info=t("exports_info"),
+        elem_id="exports",
+    )
     with gr.Row(visible=False):
         preview, previewed, missing = gr.Audio(type="filepath"), gr.Textbox(), gr.Textbox()
     inputs = Inputs(
-        audio, preview, previewed, missing, granularity, embedding, example, choice, refresh
-    )
+        audio, preview, previewed, missing, granularity, embedding, exports, example, choice,
+        refresh,
+    )  # fmt: skip
     return inputs, start, cancel
 
 
@@ -156,7 +166,7 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     audio = inputs.audio
     out.start.click(
         handlers.recognise(out),
-        [audio, inputs.granularity, inputs.embedding, inputs.missing],
+        [audio, inputs.granularity, inputs.embedding, inputs.exports, inputs.missing],
         out.all(),
         js=_script("beforeStart"),
         concurrency_limit=None,  # the job queue has the limit, and says so

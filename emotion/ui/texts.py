@@ -56,6 +56,11 @@ TEXTS: Final[dict[str, Pair]] = {
         "另存 embedding.npy，供检索、聚类等使用",
         "Also saves embedding.npy, for search or clustering",
     ),
+    "exports": ("导出", "Export"),
+    "exports_info": (
+        "与结果一起保存；frames.csv 需要 frame 粒度，embeddings.npz 需要 Embedding",
+        "Saved with the result; frames.csv needs frame, embeddings.npz the embedding",
+    ),
     "start": ("🎯 开始识别", "🎯 Start Recognition"),
     "cancel": ("取消", "Cancel"),
     "example": ("📝 加载示例音频", "📝 Load example audio"),

@@ -196,18 +196,18 @@
     } else clickedMs = performance.now();
   });
 
-  async function beforeStart(audio, granularity, embedding) {
+  async function beforeStart(audio, granularity, embedding, exports) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
     const button = document.getElementById('start-button');
     showResult();
     try {
       if (!isComing()) {
-        return [audio, granularity, embedding, !audio && failed ? 'upload_failed' : ''];
+        return [audio, granularity, embedding, exports, !audio && failed ? 'upload_failed' : ''];
       }
       button.disabled = true;
       if (pending.kind !== 'example') note('uploading');
       const got = await arrived(); // undefined where it was cleared
-      return [got, granularity, embedding, got === null ? 'upload_failed' : ''];
+      return [got, granularity, embedding, exports, got === null ? 'upload_failed' : ''];
     } finally {
       if (button.disabled) note('');
       pending = null;
