@@ -146,8 +146,8 @@ class PageHost:
         # Gradio checks the paths in a request only for apps that it launched itself; without
         # this any visitor reads any file (tests/test_server.py).
         page.blocks.has_launched = True
-        gradio_app: Any = next(route.app for route in inner.routes if isinstance(route, Mount))
-        self._end_streams = gradio_app.stop_event.set
+        mounted: Any = next(route.app for route in inner.routes if isinstance(route, Mount))
+        self._end_streams = mounted.stop_event.set
         return inner
 
 
