@@ -57,12 +57,15 @@ def run(installed: Path, home: Path, *arguments: str) -> subprocess.CompletedPro
 
 def test_a_clip_is_recognised_outside_a_checkout(installed: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clip.wav", tone(2.0), 16_000)
-    done = run(installed, tmp_path, "recognize", "clip.wav", "--json", "--offline")
+    done = run(
+        installed, tmp_path, "recognize", "clip.wav", "--json", "--offline", "--export", "html"
+    )
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["model"]["name"] == "emotion2vec_mini"
     folder = Path(record["output_dir"])
     assert (folder / "result.json").is_file() and tmp_path in folder.parents
+    assert "<style>" in (folder / "report.html").read_text("utf-8")  # its parts are in the wheel
     assert not (tmp_path / "outputs").exists()
 
 
