@@ -116,7 +116,7 @@ def test_all_means_what_the_run_allows(folder: Path, tmp_path: Path) -> None:
         ({"confidence": float("nan")}, "nan is not a finite number"),
         ({"confidence": "high"}, "real number"),
         ({"schema_version": 99}, "schema_version is 99"),
-        ({"audio": []}, "items"),
+        ({"audio": []}, "file is missing"),
         ({"segments": [{}]}, "missing"),
         ({"frames": {"step_s": 0.1, "weights": [], "scores": {}}}, "angry is missing"),
     ],
