@@ -131,9 +131,10 @@ def test_a_late_preview_does_not_replace_another_recording(
 ) -> None:  # fmt: skip
     from emotion.ui import previews
 
-    gate, write = threading.Event(), previews._write_mp3
+    gate, begun, write = threading.Event(), threading.Event(), previews._write_mp3
 
     def held(*arguments: Any) -> None:
+        begun.set()
         assert gate.wait(30)
         write(*arguments)
 
@@ -141,6 +142,7 @@ def test_a_late_preview_does_not_replace_another_recording(
     page = visit(fake_site)
     drop(page, convert(wav(2.0), "clip.avi"))
     expect(page.locator("#audio-note")).to_contain_text("Preparing", use_inner_text=True)
+    assert begun.wait(30)  # FFmpeg may take its time to decode
     drop(page, wav(1.0, "other.wav"))
     wait_for_player(page, "other.wav")
     page.evaluate(_REMEMBER_PREVIEW)
