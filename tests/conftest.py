@@ -14,12 +14,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.audio import decode
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
 from tests.fakes import FakeDetector, FakeEngine, FakeHub, FakeService
+from tests.ffmpegs import programs
 
 pytest_plugins = ["tests.browser"]
 
@@ -45,6 +47,17 @@ def tone(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     pulse = 0.6 + 0.4 * np.sin(2 * np.pi * 3.1 * t)
     sound = voice * pulse + 0.05 * rng.standard_normal(t.size)
     return np.float32(0.5 * sound / np.abs(sound).max())
+
+
+def codes(path: Path, config: AudioConfig, **options: int) -> list[str]:
+    """The warnings that decoding gives."""
+    return [warning.code for warning in decode(path, config, **options).warnings]
+
+
+@pytest.fixture(params=programs())
+def config(request: pytest.FixtureRequest) -> AudioConfig:
+    """One for every FFmpeg that is here."""
+    return AudioConfig(ffmpeg=request.param)
 
 
 @pytest.fixture(autouse=True)

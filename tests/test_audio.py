@@ -30,18 +30,11 @@ from emotion.core.errors import (
     DecoderTimeoutError,
 )
 from tests.conftest import tone
-from tests.ffmpegs import programs
 
 Wav = Callable[..., Path]
 Convert = Callable[..., Path]
 CONFIG = AudioConfig()
 FFMPEG = importlib.import_module("emotion.audio.decode")  # the package has a function of that name
-
-
-@pytest.fixture(params=programs())
-def config(request: pytest.FixtureRequest) -> AudioConfig:
-    """One for every FFmpeg that is here."""
-    return AudioConfig(ffmpeg=request.param)
 
 
 FORMATS = [

@@ -15,7 +15,6 @@ from emotion.core.paths import PROJECT_DIR
 from emotion.inference.engine import Engine
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.recognizer import Recognizer
-from tests.ffmpegs import programs
 
 FOLDER = PROJECT_DIR.parent / "shared" / "bad_inputs"
 
@@ -41,11 +40,6 @@ TABLE = [
     ("27_call.g722", 4.54, 1, 1, ["raw_audio"]),
     ("29_call_two_at_once.mp3", 4.54, 2, 1, ["channels_differ"]),
 ]
-
-
-@pytest.fixture(params=programs())
-def config(request: pytest.FixtureRequest) -> AudioConfig:
-    return AudioConfig(ffmpeg=request.param)
 
 
 @pytest.fixture(scope="module")

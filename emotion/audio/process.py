@@ -71,19 +71,8 @@ def piped(
         _bound_memory(process.pid)
 
         ended, withdrawn = threading.Event(), threading.Event()
-
-        def watch() -> None:
-            deadline = time.monotonic() + timeout_s
-            while not ended.wait(min(_BEAT_S, timeout_s)):
-                run.timed_out = time.monotonic() > deadline
-                if cancelled():
-                    withdrawn.set()
-                if run.timed_out or withdrawn.is_set():
-                    process.kill()
-                    return
-
-        watcher = threading.Thread(target=watch, name="decoder-watch", daemon=True)
-        watcher.start()
+        watched = (process, run, timeout_s, cancelled, ended, withdrawn)
+        threading.Thread(target=_watch, args=watched, name="decoder-watch", daemon=True).start()
         try:
             yield run
             if not run.stdout.read(1):  # it has written all, so it ends by itself
@@ -96,6 +85,24 @@ def piped(
             run.code = process.wait()
             process.stdout.close()
             run.log = _read_log(log)
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    run: Piped,
+    timeout_s: float,
+    cancelled: Callable[[], bool],
+    ended: threading.Event,
+    withdrawn: threading.Event,
+) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not ended.wait(min(_BEAT_S, timeout_s)):
+        run.timed_out = time.monotonic() > deadline
+        if cancelled():
+            withdrawn.set()
+        if run.timed_out or withdrawn.is_set():
+            process.kill()
+            return
 
 
 def _bound_memory(pid: int) -> None:

@@ -6,11 +6,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from emotion.cli import options
 from emotion.core.config import SAMPLE_RATE_HZ, Config, Precision
 from emotion.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emotion.bench.runner import Plan
 
 
 def add(commands: Any) -> None:
@@ -50,24 +53,11 @@ def run(args: argparse.Namespace, _: Config) -> int:
     from emotion.models.checkpoint import read_config, read_tokens
 
     folder: Path = args.model
-    try:
-        clips = tuple(float(text) for text in args.clips.split(","))
-    except ValueError as e:
-        raise ConfigError(option="clips", value=args.clips, expected="seconds, say 3,10") from e
-    plan = runner.Plan(
-        model=folder,
-        against=tuple(args.against or ("funasr",)),
-        device=args.device,
-        precisions=(args.precision,) if args.precision else ("fp32", "auto"),
-        clips_s=clips,
-        rounds=args.rounds,
-        many=args.many,
-        cold=args.cold,
-    )
+    plan = _plan(args)
     shape = read_config(folder, num_tokens=len(read_tokens(folder)))
     speech = agreement.recordings(args.speech) if args.speech is not None else []
     record = runner.run(plan)
-    counted = counted_clip(clips)
+    counted = counted_clip(plan.clips_s)
     count = runner.operations(shape, int(counted * SAMPLE_RATE_HZ))
     record["operations"] = {"clip": f"{counted:g}", "count": count}
     if speech:
@@ -85,3 +75,22 @@ def run(args: argparse.Namespace, _: Config) -> int:
         command = f"python -m emotion {' '.join(sys.argv[1:])}"
         args.report.write_text(report.markdown(record, command), encoding="utf-8")
     return 0
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from emotion.bench.runner import Plan
+
+    try:
+        clips = tuple(float(text) for text in args.clips.split(","))
+    except ValueError as e:
+        raise ConfigError(option="clips", value=args.clips, expected="seconds, say 3,10") from e
+    return Plan(
+        model=args.model,
+        against=tuple(args.against or ("funasr",)),
+        device=args.device,
+        precisions=(args.precision,) if args.precision else ("fp32", "auto"),
+        clips_s=clips,
+        rounds=args.rounds,
+        many=args.many,
+        cold=args.cold,
+    )

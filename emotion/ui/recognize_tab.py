@@ -83,6 +83,17 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
         )
     gr.HTML(views.audio_notes(), elem_id="audio-note", js_on_load=None, apply_default_css=False)
     example, choice, refresh = _examples(examples, t)
+    granularity, embedding, exports = _options(t)
+    with gr.Row(visible=False):
+        preview, previewed, missing = gr.Audio(type="filepath"), gr.Textbox(), gr.Textbox()
+    inputs = Inputs(
+        audio, preview, previewed, missing, granularity, embedding, exports, example, choice,
+        refresh,
+    )  # fmt: skip
+    return inputs, start, cancel
+
+
+def _options(t: Translate) -> tuple[gr.Radio, gr.Checkbox, gr.Dropdown]:
     granularity = gr.Radio(
         [(t(name), name) for name in get_args(Granularity)],
         value="utterance",
@@ -99,13 +110,7 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
         info=t("exports_info"),
         elem_id="exports",
     )
-    with gr.Row(visible=False):
-        preview, previewed, missing = gr.Audio(type="filepath"), gr.Textbox(), gr.Textbox()
-    inputs = Inputs(
-        audio, preview, previewed, missing, granularity, embedding, exports, example, choice,
-        refresh,
-    )  # fmt: skip
-    return inputs, start, cancel
+    return granularity, embedding, exports
 
 
 def _examples(
@@ -187,9 +192,14 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     inputs.refresh.click(handlers.choices, inputs.choice, inputs.choice, queue=False, **private)
     inputs.granularity.change(None, inputs.granularity, None, js=_REMEMBER_GRANULARITY, **private)
     _connect_recording(audio, private)
-    audio.upload(
+    _connect_preview(handlers, inputs, private)
+
+
+def _connect_preview(handlers: Handlers, inputs: Inputs, private: dict[str, Any]) -> None:
+    """Plays an upload that the browser cannot play by a preview of our own."""
+    inputs.audio.upload(
         handlers.preview,
-        audio,
+        inputs.audio,
         [inputs.preview, inputs.previewed],
         js=_script("beforePreview"),
         concurrency_limit=2,
@@ -197,8 +207,8 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
         **private,
     ).then(
         None,
-        [audio, inputs.preview, inputs.previewed],
-        audio,
+        [inputs.audio, inputs.preview, inputs.previewed],
+        inputs.audio,
         js=_script("usePreview"),
         **private,
     )
