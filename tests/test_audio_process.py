@@ -6,16 +6,23 @@ import io
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pysilk
 import pytest
 
 from emotion.audio import process, silk
 from emotion.audio.process import piped
 from emotion.core.config import AudioConfig
-from emotion.core.errors import AudioDecodeError, CancelledError, DecoderTimeoutError
+from emotion.core.errors import (
+    AudioDecodeError,
+    CancelledError,
+    DecoderMissingError,
+    DecoderTimeoutError,
+)
 
 PYTHON = [sys.executable, "-I", "-c"]
 
@@ -25,6 +32,30 @@ def test_a_process_that_ends_by_itself() -> None:
     with piped([*PYTHON, code], 60) as run:
         assert run.stdout.read() == b"a" * 100
     assert (run.code, run.log, run.timed_out) == (3, "words", False)
+
+
+def test_a_program_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "ffmpeg"
+    with pytest.raises(DecoderMissingError, match="ffmpeg: No such file"), piped([str(program)], 9):
+        pass
+    program.write_text("no program")
+    program.chmod(0o755)
+    with pytest.raises(DecoderMissingError, match="ffmpeg: Exec format"), piped([str(program)], 9):
+        pass
+
+
+def test_a_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(process, "_bound_memory", started.append)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    command = [*PYTHON, "import time; time.sleep(60)"]
+    with pytest.raises(RuntimeError, match="new thread"), piped(command, 60):
+        pass
+    assert not psutil.pid_exists(started[0])
 
 
 def test_a_process_that_is_left_early_is_ended() -> None:

@@ -173,7 +173,7 @@ def test_visitors_learn_no_folders(
     error = CheckpointError(folder=Path("/srv/secret/large"), reason="no /srv/secret/x.pt")
     monkeypatch.setattr(fake, "status", Status("ready", 40, "Mini", fallback=error))
     page = visit(fake_site, "zh")
-    expect(page.locator("#fallback-banner .why")).to_contain_text("large:no x.pt")
+    expect(page.locator("#fallback-banner .why")).to_contain_text("large：no x.pt")
     assert "secret" not in page.content()
     assert "secret" not in httpx.get(f"{fake_site.url}/api/v1/status").text
 

@@ -188,6 +188,8 @@ def test_nothing_in_a_pickle_is_executed(folder: Path) -> None:
         ("config.yaml", None, "config.yaml: No such file"),
         ("config.yaml", b"a: [", "config.yaml"),
         ("config.yaml", b"model: Paraformer\n", "model_conf"),
+        ("config.yaml", b"model_conf: {modalities: {audio: [1]}}\n", "config.yaml"),
+        ("config.yaml", b"model_conf: {modalities: {audio: null}}\n", "config.yaml"),
         ("tokens.txt", None, "tokens.txt: No such file"),
         ("tokens.txt", b"", "each may come once"),
         ("tokens.txt", "开心/happy\n高兴/happy\n".encode(), "each may come once"),

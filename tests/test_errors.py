@@ -78,6 +78,7 @@ def test_an_error_crosses_a_process_boundary() -> None:
         (CheckpointError(folder=Path("/srv/my models/large"), reason="x"), "large: x."),
         (OutputError(path="/srv/out puts", reason="No space"), "out puts: cannot be written"),
         (ModelError(reason="OSError: '/home/ann/x/model.pt' is gone"), "OSError: 'model.pt' is"),
+        (ModelError(reason="No such file: '/home/my models/x.pt'"), "No such file: 'x.pt'"),
         (ModelError(reason="open file:/srv/x.pt; /srv/y/z"), "open file:x.pt; z"),
         (DownloadError(name="large", reason=OSError("/srv/a/b: full")), "large could not"),
         (DownloadError(name="a", reason="https://hub.org/iic/a: 404"), "(https://hub.org/iic/a: "),

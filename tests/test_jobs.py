@@ -16,6 +16,7 @@ from emotion.core.errors import (
     ConfigError,
     JobNotFoundError,
     JobRunningError,
+    ModelNotReadyError,
 )
 from emotion.services.jobs import Job, JobLimits, JobManager
 
@@ -67,7 +68,6 @@ def test_a_job_gives_its_result_by_id(manager: JobManager[str, str]) -> None:
     assert job.result(WAIT_S) == "A"
     assert manager.find(job.id) is job
     assert job.progress.state == "done" and job.progress.log == ("[INFO] half",)
-    assert 0 <= job.queue_s <= job.elapsed_s
     with pytest.raises(JobNotFoundError):
         manager.find("0" * 16)
 
@@ -298,7 +298,7 @@ def test_closing_cancels_everything(bench: Bench) -> None:
     bench.wait()
     manager.close()
     assert [job.progress.state for job in jobs] == ["cancelled", "cancelled"]
-    with pytest.raises(BusyError):
+    with pytest.raises(ModelNotReadyError, match="the server is stopping"):
         manager.submit("c")
 
 

@@ -9,7 +9,14 @@ from torch import Tensor
 
 from emotion.inference.device import cpu_has_bf16
 from emotion.models.layers import PositionalConv, gelu, rounded_up
-from emotion.models.network import ROWS, Emotion2vec, ModelConfig, alibi_slopes, normalize
+from emotion.models.network import (
+    ROWS,
+    Emotion2vec,
+    ModelConfig,
+    alibi_slopes,
+    normalize,
+    num_frames,
+)
 from tests.conftest import tone
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="no MKL")
@@ -228,7 +235,7 @@ def test_frames_and_receptive_field() -> None:
     model = build()
     minimum = model.config.receptive_field_samples
     assert model(torch.randn(1, minimum)).shape == (1, 1, 24)
-    lengths = model.frame_lengths(torch.tensor([minimum, 16000]))
+    lengths = num_frames(model.config.feature_encoder, torch.tensor([minimum, 16000]))
     assert lengths.tolist() == [1, model.config.num_frames(16000)]
 
 

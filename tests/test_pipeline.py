@@ -28,6 +28,8 @@ EVERYTHING = RecognitionOptions("frame", embedding=True)
 class Recorder:
     """A sink that notes what it gets."""
 
+    audio_file = ""
+
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.total = 0

@@ -78,7 +78,7 @@ def test_percent(value: float, shown: str) -> None:
 
 
 def test_bars_have_all_nine_in_order_with_emoji_names_and_values() -> None:
-    rows = list(parse(scores_chart(result(), pair)).iter("li"))
+    rows = list(parse(scores_chart(result())).iter("li"))
     assert [row.get("data-emotion") for row in rows] == list(LABELS)
     for row, emotion in zip(rows, EMOTIONS, strict=True):
         words = "".join(row.itertext())
@@ -91,13 +91,13 @@ def test_bars_have_all_nine_in_order_with_emoji_names_and_values() -> None:
 
 
 def test_the_empty_chart_has_the_same_rows() -> None:
-    empty = parse(scores_chart(None, pair))
+    empty = parse(scores_chart(None))
     assert len(list(empty.iter("li"))) == len(LABELS)
     assert "is-empty" in empty.get("class", "")
 
 
 def test_curve_has_nine_lines_with_their_colours_and_dashes() -> None:
-    found = lines(timeline(result(curve(30)), "en", pair))
+    found = lines(timeline(result(curve(30)), "en"))
     assert {line.get("data-emotion") for line in found} == set(LABELS)
     for line in found:
         emotion = BY_ID[line.get("data-emotion", "")]
@@ -113,9 +113,7 @@ def test_neighbours_in_colour_differ_in_dash() -> None:
 def test_curve_is_drawn_where_the_scores_are() -> None:
     frames = curve(4)
     line = next(
-        one
-        for one in lines(timeline(result(frames), "en", pair))
-        if one.get("data-emotion") == "sad"
+        one for one in lines(timeline(result(frames), "en")) if one.get("data-emotion") == "sad"
     )
     points = [tuple(map(float, p.split(","))) for p in line.get("points", "").split()]
     assert [x for x, _ in points] == pytest.approx([125, 375, 625, 875])
@@ -127,7 +125,7 @@ def test_curve_is_drawn_where_the_scores_are() -> None:
 def test_curve_is_described_in_words(lang: str) -> None:
     svg = next(
         node
-        for node in parse(timeline(result(curve(30)), lang, pair)).iter("svg")
+        for node in parse(timeline(result(curve(30)), lang)).iter("svg")
         if node.get("role") == "img"
     )
     title, desc = svg.find("title"), svg.find("desc")
@@ -140,7 +138,7 @@ def test_curve_is_described_in_words(lang: str) -> None:
 
 
 def test_curve_says_that_frames_are_contributions_not_local_readings() -> None:
-    for markup in (timeline(None, "en", pair), timeline(result(curve(9)), "en", pair)):
+    for markup in (timeline(None, "en"), timeline(result(curve(9)), "en")):
         words = "".join(parse(markup).itertext())
         assert "exact contribution" in words and "not a local reading" in words
         assert "精确贡献" in words
@@ -148,13 +146,13 @@ def test_curve_says_that_frames_are_contributions_not_local_readings() -> None:
 
 def test_without_frames_an_empty_plot_stands_in() -> None:
     for nothing in (None, result()):
-        markup = timeline(nothing, "zh", pair)
+        markup = timeline(nothing, "zh")
         assert "is-empty" in markup and "<polyline" not in markup
 
 
 @pytest.mark.parametrize("steps", [1, 2, 750, 751, 144_000])
 def test_a_long_curve_stays_small(steps: int) -> None:
-    markup = timeline(result(curve(steps)), "en", pair)
+    markup = timeline(result(curve(steps)), "en")
     for line in lines(markup):
         assert 1 <= len(line.get("points", "").split()) <= max(MAX_POINTS, 2)
     assert len(markup) < 400_000
@@ -204,7 +202,7 @@ def test_windows_of_a_long_recording_are_marked() -> None:
     parts = tuple(
         Segment(s, s + 1, "sad", 0.5, dict.fromkeys(LABELS, 1 / 9)) for s in (0.0, 1.0, 2.0)
     )
-    markup = timeline(result(curve(30), segments=parts), "en", pair)
+    markup = timeline(result(curve(30), segments=parts), "en")
     assert len(re.findall('class="joint"', markup)) == 2
 
 
@@ -213,7 +211,7 @@ def test_windows_of_a_long_recording_are_marked() -> None:
     [(1, "0"), (45, "4"), (1200, "1:30"), (72_000, "1:30:00")],
 )
 def test_time_axis(steps: int, last: str) -> None:
-    markup = timeline(result(curve(steps)), "en", pair)
+    markup = timeline(result(curve(steps)), "en")
     axis = re.search(r'<div class="x-axis".*?</div>', markup)
     assert axis is not None
     ticks = re.findall(r">([\d:.]+)</span>", axis.group())

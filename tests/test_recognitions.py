@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,6 +155,22 @@ def test_a_cancelled_job_stops_inside_the_recording(
         job.result(WAIT_S)  # although the network has not answered
     fake_engine.gate.set()
     assert os.listdir(service.store.folder) == []
+
+
+def test_the_wait_for_the_model_counts(
+    fake_model: LoadedModel, wav: Wav, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = FakeService(fake_model)
+
+    def load(*_: Any) -> LoadedModel:
+        time.sleep(0.3)
+        return fake_model
+
+    monkeypatch.setattr(models, "model", load)
+    service = RecognitionService(models, store)
+    timing = service.jobs.submit(JobRequest(wav())).result(WAIT_S).result.timing
+    assert timing.total_s > timing.queue_s > 0.25
+    service.close()
 
 
 def test_the_wait_for_a_worker_counts(

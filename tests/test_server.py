@@ -214,7 +214,7 @@ def test_the_status_tells_visitors_no_folders(fake: FakeService, tmp_path: Path)
         fake.current.example = None  # type: ignore[union-attr]
     assert body["example"] == "own.wav"
     assert body["fallback"]["en"].startswith("large: model.pt is gone")
-    assert body["fallback"]["zh"].startswith("large:model.pt is gone")
+    assert body["fallback"]["zh"].startswith("large：model.pt is gone")
     assert str(tmp_path) not in json.dumps(body)
 
 

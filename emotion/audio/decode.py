@@ -113,7 +113,7 @@ def ffmpeg_path(chosen: str | None = None) -> str:
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as e:
-        raise DecoderMissingError() from e
+        raise DecoderMissingError(reason="not found") from e
 
 
 def read_track(source: Source, config: AudioConfig, wanted: Wanted) -> Track:

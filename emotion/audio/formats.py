@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from emotion.audio import silk
 from emotion.audio.headers import (
     Mp4Header,
     WavHeader,
@@ -42,7 +43,6 @@ _RAW: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 _HEADERLESS = "raw samples without a header: convert them to WAV first, naming rate and format"
 _HEADERLESS_SUFFIXES = frozenset({"pcm", "raw", "vox", "s16", "s16le", "sw"})
-_SILK_MAGIC = b"#!SILK_V3"
 _SILK_SUFFIXES = frozenset({"silk", "slk"})
 
 # First bytes (after so many) of formats with a header: their suffix is not believed.
@@ -136,7 +136,7 @@ def inspect(path: Path) -> Source:
             head = file.read(_HEAD_BYTES)
             suffix = path.suffix.lower().removeprefix(".")
             _refuse_encrypted(head, suffix, name)
-            if _SILK_MAGIC in head[:10] or suffix in _SILK_SUFFIXES:
+            if silk.MAGIC in head[:10] or suffix in _SILK_SUFFIXES:
                 return Source(path, "silk")
             if not _has_magic(head):
                 if suffix in _RAW:

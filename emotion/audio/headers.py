@@ -17,7 +17,6 @@ _MOOV_BYTES = 1 << 24
 _TAIL_BYTES = 1 << 17  # two Ogg pages
 # Writers that cannot seek put such sizes where the real one is unknown (FFmpeg, SoX, arecord).
 _UNKNOWN_SIZE = 0x7FFF_0000
-_SLACK_S = 0.1
 _PCM_GUID = b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
 _ENTRIES = {b"enca": "CENC", b"drms": "FairPlay", b"aavd": "Audible"}
 _ASF_ENCRYPTION = (
@@ -55,13 +54,6 @@ class WavHeader:
     present_bytes: int
 
     @property
-    def declared_s(self) -> float | None:
-        """Length by the header; None where it does not say."""
-        if self.declared_bytes is None or not self.byte_rate:
-            return None
-        return self.declared_bytes / self.byte_rate
-
-    @property
     def present_s(self) -> float:
         """Length of what is there."""
         return self.present_bytes / self.byte_rate if self.byte_rate else 0.0
@@ -71,18 +63,6 @@ class WavHeader:
         """Whether the samples run to the end of the file, whatever the header says."""
         declared = self.declared_bytes
         return declared is None or declared < self.present_bytes
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the file ends before the samples do."""
-        declared_s = self.declared_s
-        return declared_s is not None and declared_s - self.present_s > _SLACK_S
-
-    @property
-    def stale(self) -> bool:
-        """Whether there are more samples than the header says."""
-        declared_s = self.declared_s
-        return declared_s is not None and self.present_s - declared_s > _SLACK_S
 
 
 def wav_header(file: BinaryIO) -> WavHeader | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from emotion.core.errors import CancelledError
+from emotion.core.errors import CancelledError, DecoderMissingError
 
 try:
     import resource
@@ -57,23 +57,17 @@ def piped(
 
     Raises:
         CancelledError: ``cancelled`` said so.
+        DecoderMissingError: The program cannot be run.
     """
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            command,
-            stdin=stdin if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
-        )
-        assert process.stdout is not None  # opened as a pipe above
-        run = Piped(process.stdout)
-        _bound_memory(process.pid)
-
         ended, withdrawn = threading.Event(), threading.Event()
-        watched = (process, run, timeout_s, cancelled, ended, withdrawn)
-        threading.Thread(target=_watch, args=watched, name="decoder-watch", daemon=True).start()
+        process = _start(command, stdin, log)
+        assert process.stdout is not None  # opened as a pipe
+        run = Piped(process.stdout)
         try:
+            _bound_memory(process.pid)
+            watched = (process, run, timeout_s, cancelled, ended, withdrawn)
+            threading.Thread(target=_watch, args=watched, name="decoder-watch", daemon=True).start()
             yield run
             if not run.stdout.read(1):  # it has written all, so it ends by itself
                 process.wait()
@@ -85,6 +79,21 @@ def piped(
             run.code = process.wait()
             process.stdout.close()
             run.log = _read_log(log)
+
+
+def _start(
+    command: Sequence[str], stdin: IO[bytes] | None, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=stdin if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
+        )
+    except OSError as e:  # removed since it was found, or no program
+        raise DecoderMissingError(reason=f"{command[0]}: {e.strerror}") from e
 
 
 def _watch(

@@ -78,9 +78,8 @@ def measure(spec: Spec) -> dict[str, Any]:
         began = time.perf_counter()
         backend.infer_many(clips)
         throughput = float(lengths.sum()) / (time.perf_counter() - began)
-    from emotion.inference.device import (
-        peak_resident_bytes,  # imports torch, which must not come first
-    )
+    # Imports torch, which must not come before the measurement.
+    from emotion.inference.device import peak_resident_bytes
 
     peak_bytes, vram_bytes = peak_resident_bytes(), _vram_bytes()  # without the matrix products
     rate, count = machine_rate(backend, counted_clip(spec.clips_s), spec)

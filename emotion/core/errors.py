@@ -184,10 +184,10 @@ class DecoderError(EmotionError):
 
 
 class DecoderMissingError(DecoderError):
-    """No FFmpeg on this machine."""
+    """No FFmpeg on this machine, or one that cannot be run."""
 
     code = "decoder_missing"
-    template = "FFmpeg was not found"
+    template = "FFmpeg cannot be run ({reason})"
     hint = "Install FFmpeg or `pip install imageio-ffmpeg`"
 
 

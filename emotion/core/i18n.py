@@ -55,7 +55,10 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请重新导出为 PCM",
     ),
     "decoder_error": ("{reason}", ""),
-    "decoder_missing": ("没有找到 FFmpeg", "请安装 FFmpeg，或运行 `pip install imageio-ffmpeg`"),
+    "decoder_missing": (
+        "无法运行 FFmpeg（{reason}）",
+        "请安装 FFmpeg，或运行 `pip install imageio-ffmpeg`",
+    ),
     "decoder_timeout": (
         "{file}：解码超过了 {timeout_s:.0f} 秒",
         "请先把录音转换为 WAV，或使用较短的录音",
@@ -74,7 +77,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请检查网络和磁盘空间，或用 --hub 换一个来源",
     ),
     "checkpoint_invalid": (
-        "{folder}:{reason}",
+        "{folder}：{reason}",
         "请使用 FunASR 格式的完整 emotion2vec+ 文件夹",
     ),
     "engine_fallback": ("由 FunASR 作答，因为内置引擎无法加载这个模型（{reason}）", ""),
@@ -129,7 +132,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "无法在 {host}:{port} 监听（{reason}）",
         "请用 --host 指定本机地址，用 --port 指定 1023 以上的端口",
     ),
-    "port_in_use": ("{host}：{port} 已被其他程序占用", "请用 --port 换一个端口"),
+    "port_in_use": ("{host}:{port} 已被其他程序占用", "请用 --port 换一个端口"),
 }
 
 # By `ResultWarning.code`, in Chinese.
@@ -192,6 +195,7 @@ REASONS_ZH: Final[dict[str, str]] = {
     "no CUDA device is available": "没有可用的 CUDA 设备",
     "fp16 needs a CUDA device": "fp16 需要 CUDA 设备",
     "FunASR computes in fp32": "FunASR 只用 fp32 计算",
+    "not found": "没有找到",
     "the server is stopping": "服务器正在停止",
     "the engine was closed": "引擎已关闭",
 }

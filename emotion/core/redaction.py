@@ -9,6 +9,7 @@ from pathlib import PurePath
 _ABSOLUTE_PATH = re.compile(
     r"""(?<![\w/.<])(?:/|[A-Za-z]:\\)[^\s/'"`(),;:<>]+[/\\][^\s'"`(),;:<>]*"""
 )
+_QUOTED_PATH = re.compile(r"""['"]((?:/|[A-Za-z]:\\)[^'"\n]+)['"]""")  # may hold spaces
 _PATH_PARAMS = frozenset({"file", "folder", "path"})
 
 
@@ -22,5 +23,6 @@ def hide_paths(name: str, value: object) -> object:
     if isinstance(value, PurePath) or (isinstance(value, str) and name in _PATH_PARAMS):
         return PurePath(value).name
     if isinstance(value, (str, Exception)):
-        return _ABSOLUTE_PATH.sub(lambda found: PurePath(found[0]).name, str(value))
+        text = _QUOTED_PATH.sub(lambda found: f"'{PurePath(found[1]).name}'", str(value))
+        return _ABSOLUTE_PATH.sub(lambda found: PurePath(found[0]).name, text)
     return value

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emotion.core.config import SAMPLE_RATE_HZ, Precision
+from emotion.core.config import Precision
 from emotion.core.errors import CheckpointError, ModelError
 from emotion.inference.device import Placement, place
 from emotion.inference.engine_base import (
@@ -23,7 +23,13 @@ from emotion.inference.engine_base import (
     to_tensor,
     total_s,
 )
-from emotion.models.checkpoint import Checkpoint, load_checkpoint, read_config, read_tokens
+from emotion.models.checkpoint import (
+    Checkpoint,
+    check_frame_rate,
+    load_checkpoint,
+    read_config,
+    read_tokens,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +56,7 @@ class Engine(EngineBase):
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         self.config = checkpoint.model.config
-        if self.config.hop_samples * 50 != SAMPLE_RATE_HZ:
-            raise CheckpointError(
-                folder=checkpoint.folder,
-                reason=f"hop is {self.config.hop_samples} samples, but must be 320",
-            )
+        check_frame_rate(self.config.feature_encoder, checkpoint.folder)
         if checkpoint.model.project.weight.dtype != placement.dtype:
             reason = f"it was loaded in another precision than {placement.precision}"
             raise CheckpointError(folder=checkpoint.folder, reason=reason)

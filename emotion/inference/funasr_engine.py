@@ -29,8 +29,13 @@ from emotion.inference.engine_base import (
     to_tensor,
     total_s,
 )
-from emotion.models.checkpoint import parse_feature_spec, read_model_conf, read_tokens
-from emotion.models.network import ConvLayers, hop_samples
+from emotion.models.checkpoint import (
+    check_frame_rate,
+    parse_feature_spec,
+    read_model_conf,
+    read_tokens,
+)
+from emotion.models.network import ConvLayers
 from emotion.models.weights_file import WeightsFile, check_finite, pick, read_weights
 
 logger = logging.getLogger(__name__)
@@ -129,9 +134,7 @@ def _checked_conf(folder: Path) -> tuple[dict[str, Any], ConvLayers]:
         layers = parse_feature_spec(str(audio["feature_encoder_spec"]))
     except (KeyError, TypeError, ValueError) as e:
         raise CheckpointError(folder=folder, reason=f"config.yaml: {e!r}") from e
-    hop = hop_samples(layers)
-    if hop * 50 != SAMPLE_RATE_HZ:
-        raise CheckpointError(folder=folder, reason=f"hop is {hop} samples, but must be 320")
+    check_frame_rate(layers, folder)
     audio["feature_encoder_spec"] = repr(list(layers))  # only numbers are left to evaluate
     audio["decoder"] = None  # serves pre-training only
     return {**conf, "modalities": {"audio": audio}}, layers

@@ -18,10 +18,11 @@ import torch
 import yaml
 from torch import Tensor
 
+from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.errors import CheckpointError
 from emotion.core.labels import parse_token
 from emotion.models.converted import fingerprint, open_converted, write_converted
-from emotion.models.network import Emotion2vec, ModelConfig
+from emotion.models.network import ConvLayers, Emotion2vec, ModelConfig, hop_samples
 from emotion.models.numerics import DTYPES
 from emotion.models.weights_file import check_finite, pick, read_weights
 
@@ -156,8 +157,21 @@ def read_config(folder: Path, *, num_tokens: int) -> ModelConfig:
             normalize=bool(conf["normalize"]),
             num_tokens=num_tokens,
         )
-    except (KeyError, TypeError, ValueError) as e:
+    except (AttributeError, KeyError, TypeError, ValueError) as e:
         raise CheckpointError(folder=folder, reason=f"config.yaml: {e!r}") from e
+
+
+def check_frame_rate(layers: ConvLayers, folder: Path) -> None:
+    """Refuses a network that does not give 50 frames a second.
+
+    Raises:
+        CheckpointError: It does not.
+    """
+    hop, wanted = hop_samples(layers), SAMPLE_RATE_HZ // 50
+    if hop != wanted:
+        raise CheckpointError(
+            folder=folder, reason=f"the hop is {hop} samples, but must be {wanted}"
+        )
 
 
 def read_model_conf(folder: Path) -> dict[str, Any]:

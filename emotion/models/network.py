@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -120,8 +121,11 @@ def receptive_field_samples(layers: ConvLayers) -> int:
     return size
 
 
-def num_frames(layers: ConvLayers, samples: int) -> int:
-    """Frames that convolutions without padding give."""
+Lengths = TypeVar("Lengths", int, Tensor)
+
+
+def num_frames(layers: ConvLayers, samples: Lengths) -> Lengths:
+    """Frames that convolutions without padding give, of one clip or of each (B,)."""
     for _, kernel, stride in layers:
         samples = (samples - kernel) // stride + 1
     return samples
@@ -186,7 +190,7 @@ class Emotion2vec(nn.Module):
         frames = x.shape[1]
         valid = None
         if lengths is not None:
-            count = self.frame_lengths(lengths)
+            count = num_frames(self.config.feature_encoder, lengths)
             valid = torch.arange(frames, device=x.device) < count[:, None]  # (B, T)
         x = self.position(x, None if valid is None else valid[..., None].to(x.dtype))
         extra = self.extra_tokens.expand(x.shape[0], -1, -1)
@@ -290,12 +294,6 @@ class Emotion2vec(nn.Module):
             [(bias[..., part, part], n) for part, n in zip(parts, lengths, strict=True)]
             for bias in biases
         ]
-
-    def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames of each clip: (B,) samples to (B,) frames."""
-        for _, kernel, stride in self.config.feature_encoder:
-            lengths = (lengths - kernel) // stride + 1
-        return lengths
 
     def attention_biases(
         self, frames: int, valid: Tensor | None, dtype: torch.dtype, before: int = 0

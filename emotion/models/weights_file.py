@@ -118,7 +118,7 @@ def pick(
             one for a name that it does not know.
 
     Raises:
-        CheckpointError: Lists every tensor that is missing, mis-shaped or not finite.
+        CheckpointError: Lists every tensor that is missing or has the wrong shape.
     """
     found: dict[str, list[tuple[int, str]]] = {}
     for name in file.state:

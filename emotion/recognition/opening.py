@@ -221,9 +221,8 @@ def load_engine(
     if config.engine == "funasr":
         return _load_funasr(folder, config, on_phase), None
     with large_import():
-        from emotion.inference.engine import (
-            Engine,  # imports torch, for which a server must not wait
-        )
+        # Imports torch; a server must not wait for it at start-up.
+        from emotion.inference.engine import Engine
 
     try:
         engine = Engine.load(
@@ -242,7 +241,8 @@ def load_engine(
 
 
 def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> EngineBase:
-    from emotion.inference.funasr_engine import FunasrEngine
+    with large_import():
+        from emotion.inference.funasr_engine import FunasrEngine
 
     return FunasrEngine.load(
         folder, device=config.device, precision=config.precision, on_phase=on_phase
@@ -271,7 +271,7 @@ def load_model(
         reporter.update(engine_fallback=engine_fallback)
     if engine_fallback is not None:
         logger.warning("%s: %s", folder.name, engine_fallback)
-        fallback = fallback or str(engine_fallback)
+        fallback = fallback or str(engine_fallback.without_paths())
     return LoadedModel(
         engine,
         name=name if name in MODELS else folder.resolve().name,

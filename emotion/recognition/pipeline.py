@@ -1,8 +1,7 @@
 """The one way from a recording to its result: decode, split, infer, aggregate.
 
-The page, the REST API, the command line and Python all end here. What becomes of the audio, the
-frame features and the result is the business of sinks, so memory does not grow with the length of
-a recording.
+The page, its endpoint, the command line and Python all end here. Sinks decide what becomes of the
+audio, the frame features and the result, so memory does not grow with the length of a recording.
 """
 
 from __future__ import annotations
@@ -39,7 +38,13 @@ Features = NDArray[np.float32]
 
 
 class Sink(Protocol):
-    """Receives the parts of a recognition as they come, in this order."""
+    """Receives the parts of a recognition as they come, in this order.
+
+    Attributes:
+        audio_file: Name of the file that the audio goes to; empty where it goes to none.
+    """
+
+    audio_file: str
 
     def audio(self, blocks: Iterator[Samples]) -> None:
         """What the network hears, block by block: float32, (samples,), 16 kHz mono."""
@@ -82,8 +87,8 @@ def recognize(
     with contextlib.closing(recording.buffer):
         for sink in sinks:
             sink.audio(recording.buffer.blocks())
-        if sinks:
-            callbacks.log("[INFO] Preprocessing done → processed_audio.wav saved")
+            if sink.audio_file:
+                callbacks.log(f"[INFO] Preprocessing done → {sink.audio_file} saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
         plan = make_plan(

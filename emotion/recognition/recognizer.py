@@ -122,6 +122,8 @@ class Recognizer:
 class _Memory:
     """A sink that keeps everything."""
 
+    audio_file = ""
+
     def __init__(self) -> None:
         self.samples: Samples = np.zeros(0, np.float32)
         self.features: list[NDArray[np.float32]] = []

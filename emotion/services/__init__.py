@@ -1,1 +1,1 @@
-"""What the page, the REST API and batch work share: the model, the queue and the pipeline."""
+"""What the page and the command line share: the model, the queue of jobs and runs."""

@@ -24,6 +24,7 @@ from emotion.core.errors import (
     ConfigError,
     JobNotFoundError,
     JobRunningError,
+    ModelNotReadyError,
 )
 from emotion.core.progress import Priority
 
@@ -109,7 +110,6 @@ class Job(Generic[Request, Outcome]):
         self.priority: Priority = priority
         self.ended_at: float | None = None
         self._submitted_at = time.monotonic()
-        self._started_at: float | None = None
         self._changed = threading.Condition()
         self._revision = 0
         self._progress = JobProgress()
@@ -125,12 +125,6 @@ class Job(Generic[Request, Outcome]):
     def elapsed_s(self) -> float:
         """Seconds since it was submitted, until its end."""
         return (self.ended_at or time.monotonic()) - self._submitted_at
-
-    @property
-    def queue_s(self) -> float:
-        """Seconds that it waited for a worker."""
-        until = self._started_at or self.ended_at or time.monotonic()
-        return until - self._submitted_at
 
     @property
     def cancelled(self) -> bool:
@@ -184,10 +178,6 @@ class Job(Generic[Request, Outcome]):
         if self._outcome is None:
             raise CancelledError()
         return self._outcome
-
-    def begin(self) -> None:
-        """Ends the wait for a worker."""
-        self._started_at = time.monotonic()
 
     def end(self, *, outcome: Outcome | None = None, error: Exception | None = None) -> None:
         """Ends the job with what it gave or with what went wrong."""
@@ -245,7 +235,8 @@ class JobManager(Generic[Request, Outcome]):
 
         Raises:
             JobRunningError: The visitor has a job under way.
-            BusyError: There are too many interactive jobs, or the manager is closed.
+            BusyError: There are too many interactive jobs.
+            ModelNotReadyError: The manager is closed.
             CancelledError: ``cancelled`` turned true while waiting for a place.
         """
         job: Job[Request, Outcome] = Job(request, visitor, priority)
@@ -258,7 +249,7 @@ class JobManager(Generic[Request, Outcome]):
             else:
                 self._check_limits(visitor)
             if self._closed:
-                raise BusyError(waiting=self._count())
+                raise ModelNotReadyError(reason="the server is stopping")
             self._queues[priority].append(job)
             self._start_workers()
             self._changed.notify_all()
@@ -320,9 +311,6 @@ class JobManager(Generic[Request, Outcome]):
     def _active(self) -> Iterator[Job[Request, Outcome]]:
         return itertools.chain(self._running, *self._queues.values())
 
-    def _count(self) -> int:
-        return sum(1 for _ in self._active())
-
     def _forget(self) -> None:
         old = time.monotonic() - self.limits.kept_s
         while self._ended and (self._ended[0].ended_at or 0.0) < old:
@@ -337,7 +325,6 @@ class JobManager(Generic[Request, Outcome]):
             del job, outcome, error  # holds no result while waiting for the next
 
     def _run(self, job: Job[Request, Outcome]) -> tuple[Outcome | None, Exception | None]:
-        job.begin()
         try:
             if job.cancelled:
                 raise CancelledError()

@@ -1,4 +1,4 @@
-"""Recognitions as jobs: from a request to a run folder, for the page, REST and the command line."""
+"""Recognitions as jobs, and `run`, which writes one run folder: for page and command line."""
 
 from __future__ import annotations
 
@@ -106,7 +106,6 @@ class RecognitionService:
             log=job.log,
             cancelled=lambda: job.cancelled,
         )
-        queue_s = job.queue_s
         model = self.models.model(
             callbacks.cancelled, lambda status: job.update(state="loading", detail=status)
         )
@@ -116,7 +115,7 @@ class RecognitionService:
             self.store,
             callbacks,
             priority=job.priority,
-            waited_s=queue_s,
+            waited_s=job.elapsed_s,
         )
 
 

@@ -31,6 +31,8 @@ class RunSink:
         embedding: What was written as ``embedding.npy``; None unless it was asked for.
     """
 
+    audio_file = AUDIO_FILE
+
     def __init__(self, run: RunWriter) -> None:
         self._run = run
         self._rows = 0

@@ -1,6 +1,6 @@
 """Pictures of a `Result` as HTML and SVG: the nine scores, and their curve over time.
 
-Both languages are in the markup and the page's style sheet shows one; texts come from the caller.
+Both languages are in the markup and the page's style sheet shows one.
 Colours are the emotions' own, everything else is a CSS variable, so light and dark need no second
 picture. Text is HTML outside the SVG, which is stretched to the width there is: it keeps its size
 on a telephone. What is text from outside is escaped.
@@ -9,7 +9,7 @@ on a telephone. What is text from outside is escaped.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -17,11 +17,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.core.i18n import Pair
 from emotion.core.labels import BY_ID, EMOTIONS, LABELS, Emotion
 from emotion.core.results import FrameCurve, Result
-
-Pair = tuple[str, str]
-Say = Callable[..., Pair]
+from emotion.ui.texts import pair
 
 MAX_POINTS: Final = 750
 HEIGHT_PX: Final = 240
@@ -46,9 +45,9 @@ DASHES: Final[dict[str, str]] = {
 }
 
 
-def both(pair: Pair) -> str:
+def both(text: Pair) -> str:
     """A text in both languages, escaped; the style sheet shows the page's."""
-    zh, en = (html.escape(part) for part in pair)
+    zh, en = (html.escape(part) for part in text)
     if zh == en:
         return zh
     return f'<span class="zh" lang="zh-CN">{zh}</span><span class="en" lang="en">{en}</span>'
@@ -59,17 +58,16 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
-def scores_chart(result: Result | None, say: Say) -> str:
+def scores_chart(result: Result | None) -> str:
     """The nine scores as bars, always in the same order.
 
     Args:
         result: What to show; None draws the empty chart, of the same size.
-        say: Gives a text by its key in both languages.
     """
     rows = "".join(_bar(emotion, result) for emotion in EMOTIONS)
     return (
         f'<figure class="emo-figure scores{"" if result else " is-empty"}">'
-        f"<figcaption>{both(say('scores'))}</figcaption><ol>{rows}</ol></figure>"
+        f"<figcaption>{both(pair('scores'))}</figcaption><ol>{rows}</ol></figure>"
     )
 
 
@@ -87,29 +85,28 @@ def _bar(emotion: Emotion, result: Result | None) -> str:
     )
 
 
-def timeline(result: Result | None, lang: str, say: Say) -> str:
+def timeline(result: Result | None, lang: str) -> str:
     """The nine scores over time.
 
     Args:
         result: A result with frame granularity; otherwise an empty plot of the same height.
         lang: ``zh`` or ``en``, for the picture's description; the page changes it with the switch.
-        say: Gives a text by its key in both languages.
     """
-    caption = f"<figcaption>{both(say('timeline'))}</figcaption>"
-    note = f'<p class="note">{both(say("timeline_note"))}</p>'
+    caption = f"<figcaption>{both(pair('timeline'))}</figcaption>"
+    note = f'<p class="note">{both(pair("timeline_note"))}</p>'
     if result is None or result.frames is None:
-        empty = f'<div class="plot-empty">{both(say("timeline_none"))}</div>'
+        empty = f'<div class="plot-empty">{both(pair("timeline_none"))}</div>'
         body = f"{caption}{empty}{note}"
         return f'<figure class="emo-figure timeline is-empty">{body}</figure>'
     curve = sample(result.frames, result.audio.duration_s)
     if curve.step_s > result.frames.step_s + 1e-9:
-        note += f'<p class="note">{both(say("timeline_sampled", step=curve.step_s))}</p>'
+        note += f'<p class="note">{both(pair("timeline_sampled", step=curve.step_s))}</p>'
     body = (
-        f'<div class="plot">{_y_axis()}<div class="area">{_svg(curve, result, lang, say)}'
+        f'<div class="plot">{_y_axis()}<div class="area">{_svg(curve, result, lang)}'
         f'{_x_axis(curve.end_s)}</div><div class="ends" aria-hidden="true">{_ends(curve)}</div>'
-        f"{_ribbon(curve, say)}</div>"
+        f"{_ribbon(curve)}</div>"
     )
-    return f'<figure class="emo-figure timeline">{caption}{body}{_legend(say)}{note}</figure>'
+    return f'<figure class="emo-figure timeline">{caption}{body}{_legend()}{note}</figure>'
 
 
 @dataclass(frozen=True)
@@ -160,9 +157,9 @@ def sample(frames: FrameCurve, duration_s: float, most: int = MAX_POINTS) -> Cur
     return Curve(means, step_s, max(duration_s, frames.step_s))
 
 
-def _svg(curve: Curve, result: Result, lang: str, say: Say) -> str:
-    title = say("timeline")
-    desc = _describe(curve, say)
+def _svg(curve: Curve, result: Result, lang: str) -> str:
+    title = pair("timeline")
+    desc = _describe(curve)
     shown = 0 if lang == "zh" else 1
     lines = "".join(_line(curve, index) for index in np.argsort(curve.scores.max(0)))
     return (
@@ -174,21 +171,21 @@ def _svg(curve: Curve, result: Result, lang: str, say: Say) -> str:
     )
 
 
-def _attributes(pair: Pair) -> str:
-    return f'data-zh="{html.escape(pair[0])}" data-en="{html.escape(pair[1])}"'
+def _attributes(text: Pair) -> str:
+    return f'data-zh="{html.escape(text[0])}" data-en="{html.escape(text[1])}"'
 
 
-def _describe(curve: Curve, say: Say) -> Pair:
+def _describe(curve: Curve) -> Pair:
     """The curve in a sentence, for people who do not see it."""
     stretches = sorted(curve.strongest(), key=lambda s: s[1] - s[2])[:_RUNS_TOLD]
     told = []
     for label, start, _ in sorted(stretches, key=lambda s: s[1]):
         emotion = BY_ID[label]
-        zh = say("timeline_run", name=emotion.zh, start=start)[0]
-        told.append((zh, say("timeline_run", name=emotion.en, start=start)[1]))
+        zh = pair("timeline_run", name=emotion.zh, start=start)[0]
+        told.append((zh, pair("timeline_run", name=emotion.en, start=start)[1]))
     zh_runs, en_runs = "、".join(t[0] for t in told), ", ".join(t[1] for t in told)
-    zh = say("timeline_desc", end=curve.end_s, runs=zh_runs)[0]
-    return zh, say("timeline_desc", end=curve.end_s, runs=en_runs)[1]
+    zh = pair("timeline_desc", end=curve.end_s, runs=zh_runs)[0]
+    return zh, pair("timeline_desc", end=curve.end_s, runs=en_runs)[1]
 
 
 def _line(curve: Curve, index: int) -> str:
@@ -281,10 +278,10 @@ def _emoji(emotion: Emotion) -> str:
     return f'<i class="emoji">{emotion.emoji}</i>'
 
 
-def _ribbon(curve: Curve, say: Say) -> str:
+def _ribbon(curve: Curve) -> str:
     """The strongest emotion of each moment as a strip; wide stretches carry their emoji."""
     return (
-        f'<div class="ribbon-name">{both(say("strongest"))}</div>'
+        f'<div class="ribbon-name">{both(pair("strongest"))}</div>'
         f'<div class="ribbon" aria-hidden="true">{"".join(_stretches(curve))}</div>'
     )
 
@@ -297,7 +294,7 @@ def _stretches(curve: Curve) -> Iterator[str]:
         yield f'<span style="--emo:{emotion.colour};{place}">{face}</span>'
 
 
-def _legend(say: Say) -> str:
+def _legend() -> str:
     items = "".join(
         f'<li><svg aria-hidden="true" viewBox="0 0 28 8" width="28" height="8">'
         f'<line x1="1" x2="27" y1="4" y2="4" stroke="{e.colour}" '
@@ -305,5 +302,5 @@ def _legend(say: Say) -> str:
         f"<span>{_emoji(e)} {both((e.zh, e.en))}</span></li>"
         for e in EMOTIONS
     )
-    axis = f'<p class="axis-name">{both(say("axis_time"))}</p>'
+    axis = f'<p class="axis-name">{both(pair("axis_time"))}</p>'
     return f'{axis}<ul class="legend">{items}</ul>'

@@ -185,8 +185,8 @@ class Handlers:
         result = finished.result
         return {
             out.card: views.result(result),
-            out.scores: charts.scores_chart(result, pair),
-            out.timeline: charts.timeline(result, lang, pair),
+            out.scores: charts.scores_chart(result),
+            out.timeline: charts.timeline(result, lang),
             out.log: "\n".join(log),
             out.downloads: self._files(finished),
         }
@@ -299,8 +299,8 @@ class Handlers:
 def cleared(out: Outputs) -> Update:
     """What the outputs beside the card show while there is no result."""
     return {
-        out.scores: charts.scores_chart(None, pair),
-        out.timeline: charts.timeline(None, "en", pair),
+        out.scores: charts.scores_chart(None),
+        out.timeline: charts.timeline(None, "en"),
         out.log: "",
         out.downloads: None,
     }

@@ -12,11 +12,9 @@ import gradio as gr
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.options import Granularity
 from emotion.exports import FORMATS
-from emotion.ui import charts as plots
-from emotion.ui import views
+from emotion.ui import charts, views
 from emotion.ui.examples import Example
 from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices
-from emotion.ui.texts import pair
 
 Translate = Callable[[str], Any]
 _REMEMBER_GRANULARITY = "(g) => { document.documentElement.dataset.granularity = g; return []; }"
@@ -141,9 +139,9 @@ def _right(start: gr.Button, cancel: gr.Button, t: Translate) -> Outputs:
                 views.empty(), elem_id="result-card", js_on_load=None, apply_default_css=False
             )
         with gr.Column(scale=1, min_width=300):
-            empty = plots.scores_chart(None, pair)
+            empty = charts.scores_chart(None)
             scores = gr.HTML(empty, elem_id="scores-plot", js_on_load=None, apply_default_css=False)
-    empty = plots.timeline(None, "en", pair)
+    empty = charts.timeline(None, "en")
     timeline = gr.HTML(empty, elem_id="timeline-plot", js_on_load=None, apply_default_css=False)
     with gr.Row(elem_id="files-row", equal_height=True):
         log = gr.Textbox(

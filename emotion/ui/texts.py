@@ -1,14 +1,14 @@
 """Every text of the page, in Chinese and in English.
 
-A text is a pair (Chinese, English) that may hold named values. The errors' English comes from
-`emotion.core.errors`; here is their Chinese, with the same values.
+A text is a pair (Chinese, English) that may hold named values. Errors and warnings have theirs in
+`emotion.core.i18n`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from emotion.core.i18n import Lang, Pair
+from emotion.core.i18n import Pair
 
 TITLE: Final = "Emotion2Vec+"
 
@@ -19,7 +19,6 @@ TEXTS: Final[dict[str, Pair]] = {
         "听一段语音，给出九种情绪的得分。音频只在这台服务器上处理。",
         "Listens to a recording and scores nine emotions. Audio stays on this server.",
     ),
-    "language": ("界面语言", "Language of the page"),
     "banner": (
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
         "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
@@ -28,7 +27,6 @@ TEXTS: Final[dict[str, Pair]] = {
     "banner_reason": ("原因：{reason}", "Reason: {reason}"),
     "banner_command": ("获取 Large：", "To fetch Large:"),
     # Input.
-    "input": ("音频输入", "Audio"),
     "audio": ("音频或视频", "Audio or video"),
     "uploading": ("正在上传……", "Uploading…"),
     "note_uploading": (
@@ -125,10 +123,6 @@ TEXTS: Final[dict[str, Pair]] = {
         "请检查网络，然后重新录音或选择文件",
         "Check the connection, then record again or choose a file",
     ),
-    "running": ("上一次识别还在进行", "A recognition is still running"),
-    "running_hint": ("请等它完成，或先取消它", "Wait for it, or cancel it first"),
-    "busy": ("服务器正忙：已有 {count} 个任务", "The server is busy with {count} recordings"),
-    "busy_hint": ("请稍后再试", "Please try again in a moment"),
     "unexpected": ("识别失败 (id {id})", "Recognition failed (id {id})"),
     "unexpected_hint": (
         "服务器日志中有这个编号和原因",
@@ -156,13 +150,11 @@ TEXTS: Final[dict[str, Pair]] = {
     ),
     "strongest": ("最强情绪", "Strongest"),
     "axis_time": ("时间（秒）", "Time (s)"),
-    "legend": ("图例", "Legend"),
     # Files and log.
     "downloads": ("下载", "Downloads"),
     "log": ("处理日志", "Processing log"),
     "log_empty": ("识别时在这里逐行显示", "Filled line by line while it works"),
     # Status bar.
-    "status_label": ("模型状态", "Model status"),
     "status_loading": ("Loading... 正在加载模型（{phase}）", "Loading... ({phase})"),
     "status_ready": ("✅ {model} loaded ({memory}) · 已就绪", "✅ {model} loaded ({memory})"),
     "status_fallback": (
@@ -192,8 +184,3 @@ def pair(key: str, **params: object) -> Pair:
     """A text in both languages, with its values filled in."""
     zh, en = TEXTS[key]
     return zh.format(**params), en.format(**params)
-
-
-def text(key: str, lang: Lang, **params: object) -> str:
-    """A text in one language, with its values filled in."""
-    return TEXTS[key][0 if lang == "zh" else 1].format(**params)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import html
 
-from emotion.core.i18n import warning_pair
+from emotion.core.i18n import Pair, warning_pair
 from emotion.core.labels import BY_ID, Emotion
 from emotion.core.results import Result
 from emotion.recognition.opening import Status
 from emotion.services.jobs import JobProgress
-from emotion.ui.charts import Pair, both, percent
+from emotion.ui.charts import both, percent
 from emotion.ui.texts import pair
 
 

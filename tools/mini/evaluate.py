@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.core.labels import LABELS
-from emotion.models.network import Emotion2vec
+from emotion.models.network import Emotion2vec, num_frames
 from tools.mini.data import Clip
 
 BINS = 15
@@ -86,7 +86,7 @@ def predict(
         for i, k in enumerate(rows):
             waveforms[i, : lengths[i]] = torch.from_numpy(recordings[k] / np.float32(32768))
         features = model(waveforms, lengths)  # (B, T, D)
-        count = model.frame_lengths(lengths)[:, None]
+        count = num_frames(model.config.feature_encoder, lengths)[:, None]
         valid = (torch.arange(features.shape[1]) < count)[..., None]  # (B, T, 1)
         logits[rows] = model.head((features * valid).sum(1) / count).double().numpy()
     return Predictions(
