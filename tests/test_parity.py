@@ -6,6 +6,7 @@ and log levels of whoever imports it.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,9 @@ CASES: dict[str, Callable[[Path], Path]] = {
 }
 
 
+_DECODER = "modality_encoders.AUDIO.decoder."
+
+
 @pytest.fixture(scope="module")
 def waveform() -> Array:
     """3 s of a sine that swells over noise."""
@@ -77,8 +81,10 @@ def run_funasr(waveform: Array, folders: list[Path], scratch: Path) -> list[tupl
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    # FunASR goes on with random weights where a tensor is missing.
-    assert "miss key in ckpt" not in done.stdout
+    # FunASR goes on with random weights where a tensor is missing. The published Large has no
+    # decoder, which serves pre-training only.
+    missing = re.findall(r"miss key in ckpt: ([^\s,]+)", done.stdout)
+    assert [name for name in missing if not name.startswith(_DECODER)] == []
     with np.load(out) as results:
         for i, folder in enumerate(folders):
             ours = load_checkpoint(folder).tokens
