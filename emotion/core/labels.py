@@ -41,6 +41,14 @@ EMOTIONS: tuple[Emotion, ...] = (
 LABELS: tuple[str, ...] = tuple(emotion.id for emotion in EMOTIONS)
 BY_ID: dict[str, Emotion] = {emotion.id: emotion for emotion in EMOTIONS}
 
+# Named sets of labels that may compete for a result. "primary" are the four classes of IEMOCAP's
+# usual split, "basic" Ekman's six and neutral.
+LABEL_SETS: dict[str, tuple[str, ...]] = {
+    "all": LABELS,
+    "basic": ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
+    "primary": ("angry", "happy", "neutral", "sad"),
+}
+
 
 def parse_token(token: str) -> str | None:
     """Maps one entry of a checkpoint's ``tokens.txt`` to an emotion id.

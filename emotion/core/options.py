@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from emotion.core.errors import ConfigError
+from emotion.core.labels import LABEL_SETS, LABELS
 
 Granularity = Literal["utterance", "frame", "segment"]
+Channels = Literal["mix", "split"]
 # The files that `emotion.exports` can write, by name.
 ExportName = Literal[
     "segments",
@@ -26,6 +28,7 @@ ExportName = Literal[
 ]
 ExportLanguage = Literal["en", "zh"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,12 @@ class RecognitionOptions:
         segment_pad_s: Silence that is kept on both sides of a speech segment.
         exports: Which files to write beside ``result.json``, by their names.
         export_language: Language of the names and texts in those files.
+        labels: The emotions that compete, at least two; the others score 0.
+        min_confidence: A result or segment whose highest score is below this is ``uncertain``.
+        channels: ``mix`` hears all channels as one; ``split`` hears each on its own and gives
+            segments, talk time and quarters for each. ``split`` needs segment granularity.
+        channel_names: Names of the channels in order, for people; with ``split`` only.
+        first_s: Recognise only so many seconds from the start; None recognises everything.
 
     Raises:
         ConfigError: An option has a value that it cannot have.
@@ -57,6 +66,11 @@ class RecognitionOptions:
     segment_pad_s: float = 0.1
     exports: tuple[ExportName, ...] = ()
     export_language: ExportLanguage = "en"
+    labels: tuple[str, ...] = LABELS
+    min_confidence: float = 0.0
+    channels: Channels = "mix"
+    channel_names: tuple[str, ...] = ()
+    first_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.granularity not in get_args(Granularity):
@@ -73,6 +87,34 @@ class RecognitionOptions:
             raise ConfigError(
                 option="export_language", value=self.export_language, expected=expected
             )
+        self._check_labels()
+        self._check_channels()
+        if self.first_s is not None and not 1 <= self.first_s <= 86_400:  # nor is NaN
+            raise ConfigError(option="first_s", value=self.first_s, expected="1 second or more")
+
+    def _check_labels(self) -> None:
+        unknown = [label for label in self.labels if label not in LABELS]
+        if unknown or len(set(self.labels)) < max(2, len(self.labels)):
+            expected = f"two or more of {', '.join(LABELS)}, each once"
+            raise ConfigError(option="labels", value=", ".join(self.labels), expected=expected)
+        if not 0 <= self.min_confidence <= 1:  # nor is NaN
+            raise ConfigError(option="min_confidence", value=self.min_confidence, expected="0 to 1")
+
+    def _check_channels(self) -> None:
+        if self.channels not in get_args(Channels):
+            expected = "'mix' or 'split'"
+            raise ConfigError(option="channels", value=self.channels, expected=expected)
+        split, names = self.channels == "split", self.channel_names
+        if split and self.granularity != "segment":
+            expected = "'segment' where channels is 'split'"
+            raise ConfigError(option="granularity", value=self.granularity, expected=expected)
+        if split and self.channel is not None:
+            expected = "absent where channels is 'split'"
+            raise ConfigError(option="channel", value=self.channel, expected=expected)
+        usable = all(0 < len(name.strip()) <= _LONGEST_NAME for name in names)
+        if names and not (split and usable and len(set(names)) == len(names)):
+            expected = f"different names of 1 to {_LONGEST_NAME} characters, with channels 'split'"
+            raise ConfigError(option="channel_names", value=", ".join(names), expected=expected)
 
     def _check_segments(self) -> None:
         least_s = 2 * (self.segment_min_s + self.segment_pad_s)
@@ -85,6 +127,21 @@ class RecognitionOptions:
         ):
             if not ok:
                 raise ConfigError(option=name, value=getattr(self, name), expected=expected)
+
+
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Labels from ``primary``, ``basic``, ``all`` or a comma-separated list.
+
+    Args:
+        text: What was asked for; `RecognitionOptions` checks the names.
+
+    Returns:
+        In alphabetical order as in `emotion.core.labels.LABELS`, unknown names last.
+    """
+    names = dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower()))
+    found = [label for name in names for label in LABEL_SETS.get(name, (name,))]
+    known = tuple(label for label in LABELS if label in found)
+    return known + tuple(label for label in found if label not in LABELS)
 
 
 def possible_exports(*, frames: bool, embedding: bool) -> tuple[ExportName, ...]:

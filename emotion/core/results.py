@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from emotion.core.labels import LABELS
+
 Part = TypeVar("Part")
 
 SCHEMA_VERSION = 1
@@ -94,6 +96,8 @@ class Segment:
         emotion: The label with the highest score.
         confidence: That score.
         scores: All nine scores, summing to 1.
+        uncertain: Whether the confidence is below the wanted one.
+        channel: The channel it was heard on, from 1, where channels were split; else None.
     """
 
     start_s: float
@@ -101,6 +105,15 @@ class Segment:
     emotion: str
     confidence: float
     scores: dict[str, float]
+    uncertain: bool = False
+    channel: int | None = None
+
+    @property
+    def second(self) -> str | None:
+        """The label with the second highest score; None where all others score 0."""
+        others = [label for label in self.scores if label != self.emotion]
+        best = max(others, key=self.scores.__getitem__, default=None)
+        return best if best is not None and self.scores[best] > 0 else None
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,23 @@ class FrameCurve:
 
 
 @dataclass(frozen=True)
+class LocalCurve:
+    """Scores of sliding windows, each heard on its own: what a moment sounds like by itself.
+
+    Attributes:
+        window_s: Length of a window.
+        step_s: Distance between windows that follow each other; more where there is no speech.
+        times_s: Middle of each window, in order; windows without speech are left out.
+        scores: For each label one score a window.
+    """
+
+    window_s: float
+    step_s: float
+    times_s: list[float]
+    scores: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class Summary:
     """A recording by its speech segments.
 
@@ -131,7 +161,7 @@ class Summary:
         speech_s: Seconds of speech.
         silence_s: Seconds without speech.
         shares: Share of the speech in segments with each emotion, largest first, summing to 1;
-            empty where there is no speech.
+            empty where there is no speech. Uncertain segments count as ``uncertain``.
         sentence: The course of emotions in one sentence, under ``zh`` and ``en``.
     """
 
@@ -139,6 +169,56 @@ class Summary:
     silence_s: float
     shares: dict[str, float]
     sentence: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """A quarter of the recording on one channel.
+
+    Attributes:
+        start_s: Where it begins.
+        end_s: Where it ends.
+        talk_s: Seconds of speech in it.
+        emotion: The label with the highest score; None where nobody speaks.
+        confidence: That score; None where nobody speaks.
+        uncertain: Whether the confidence is below the wanted one.
+    """
+
+    start_s: float
+    end_s: float
+    talk_s: float
+    emotion: str | None = None
+    confidence: float | None = None
+    uncertain: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelResult:
+    """One channel of a recording whose channels were split.
+
+    Attributes:
+        channel: Its number, from 1.
+        name: Its name for people; empty where none was given.
+        talk_s: Seconds of speech.
+        talk_share: Its share of the talk time of all channels, 0 to 1.
+        quarters: The four quarters of the recording, in order.
+        summary: Its course of emotions.
+        emotion: The label with the highest score; None where nobody speaks.
+        confidence: That score; None where nobody speaks.
+        scores: All nine scores; empty where nobody speaks.
+        uncertain: Whether the confidence is below the wanted one.
+    """
+
+    channel: int
+    name: str
+    talk_s: float
+    talk_share: float
+    quarters: tuple[Quarter, ...]
+    summary: Summary
+    emotion: str | None = None
+    confidence: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +259,12 @@ class Result:
         schema_version: Version of this layout.
         timestamp_utc: The same time in UTC, ``YYYY-MM-DDTHH:MM:SSZ``; empty in old results.
         summary: With segment granularity.
+        uncertain: Whether the confidence is below ``min_confidence``.
+        labels: The emotions that competed; the others score 0.
+        min_confidence: The confidence that was wanted, 0 to 1.
+        local: Scores of sliding windows, with frame granularity.
+        channels: The channels, where they were split.
+        overlap_s: Seconds in which several channels speak at once, where they were split.
     """
 
     emotion: str
@@ -196,25 +282,32 @@ class Result:
     schema_version: int = SCHEMA_VERSION
     timestamp_utc: str = ""
     summary: Summary | None = None
+    uncertain: bool = False
+    labels: tuple[str, ...] = LABELS
+    min_confidence: float = 0.0
+    local: LocalCurve | None = None
+    channels: tuple[ChannelResult, ...] = ()
+    overlap_s: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""
-        data = asdict(replace(self, frames=None))
-        if self.frames is not None:  # not copied: a long recording has a million scores
-            data["frames"] = dict(vars(self.frames))
+        data = asdict(replace(self, frames=None, local=None))
+        for name in ("frames", "local"):
+            curve = getattr(self, name)
+            if curve is not None:  # not copied: a long recording has a million scores
+                data[name] = dict(vars(curve))
         head = {
             name: data.pop(name)
             for name in ("emotion", "confidence", "scores", "granularity", "timestamp")
         }
         head["schema_version"] = data.pop("schema_version")
-        for name in ("frames", "summary"):
-            if data[name] is None:
+        for name in ("frames", "summary", "local", "overlap_s", "segments", "channels"):
+            if data[name] is None or data[name] == ():
                 del data[name]
-        data["warnings"] = list(data["warnings"])
-        data["segments"] = list(data["segments"])
-        if not data["segments"]:
-            del data["segments"]
-        return head | data
+        for segment in data.get("segments", ()):
+            if segment["channel"] is None:
+                del segment["channel"]
+        return {**head, **_listed(data)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
@@ -227,7 +320,6 @@ class Result:
         version = int(data["schema_version"])
         if version > SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version}, this package reads {SCHEMA_VERSION}")
-        frames, summary = data.get("frames"), data.get("summary")
         return cls(
             emotion=data["emotion"],
             confidence=data["confidence"],
@@ -239,12 +331,35 @@ class Result:
             model=_known(ModelInfo, data["model"]),
             timing=_known(Timing, data["timing"]),
             warnings=tuple(_known(ResultWarning, item) for item in data["warnings"]),
-            frames=_known(FrameCurve, frames) if frames is not None else None,
+            frames=_optional(FrameCurve, data.get("frames")),
             segments=tuple(_known(Segment, item) for item in data.get("segments", ())),
             schema_version=version,
             timestamp_utc=data.get("timestamp_utc", ""),
-            summary=_known(Summary, summary) if summary is not None else None,
+            summary=_optional(Summary, data.get("summary")),
+            uncertain=data.get("uncertain", False),
+            labels=tuple(data.get("labels", LABELS)),
+            min_confidence=data.get("min_confidence", 0.0),
+            local=_optional(LocalCurve, data.get("local")),
+            channels=tuple(_channel(item) for item in data.get("channels", ())),
+            overlap_s=data.get("overlap_s"),
         )
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, at every depth of dicts and tuples."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _channel(data: Mapping[str, Any]) -> ChannelResult:
+    quarters = tuple(_known(Quarter, item) for item in data["quarters"])
+    summary = _known(Summary, data["summary"])
+    return _known(ChannelResult, {**data, "quarters": quarters, "summary": summary})
+
+
+def _optional(kind: type[Part], data: Mapping[str, Any] | None) -> Part | None:
+    return None if data is None else _known(kind, data)
 
 
 def _known(kind: type[Part], data: Mapping[str, Any]) -> Part:
