@@ -94,3 +94,27 @@ def test_steps_hold_the_mean_of_five_frames() -> None:
     assert curve.weights == [5, 5, 2] and curve.step_s == 0.1
     expected = softmax(part[10:].mean(0, dtype=np.float64))
     np.testing.assert_allclose([curve.scores[n][2] for n in LABELS], expected, atol=1e-6)
+
+
+def test_only_the_labels_asked_for_compete() -> None:
+    parts = [logits(150, 3), logits(100, 4)]
+    whole = added(parts)
+    some = Aggregator(keep_curve=True, labels=("angry", "sad"))
+    for i, part in enumerate(parts):
+        some.add((i * 48_000, (i + 1) * 48_000), np.zeros((len(part), 2), np.float32), part)
+    scores, all_scores = some.verdict().scores, whole.verdict().scores
+    assert [label for label in LABELS if scores[label]] == ["angry", "sad"]
+    share = all_scores["angry"] / (all_scores["angry"] + all_scores["sad"])
+    assert scores["angry"] == pytest.approx(share, abs=1e-6)
+    curve = some.curve()
+    np.testing.assert_allclose(np.add(curve.scores["angry"], curve.scores["sad"]), 1, atol=1e-6)
+    assert all(sum(part.scores.values()) == pytest.approx(1) for part in some.segments)
+
+
+def test_below_the_wanted_confidence_a_verdict_is_uncertain() -> None:
+    values = np.log(np.array([0.5, 0.31, 0.1, 0.04, 0.029, 0.01, 0.005, 0.004, 0.002]))
+    assert not Verdict.of(values, min_confidence=0.4999).uncertain
+    assert Verdict.of(values, min_confidence=0.51).uncertain
+    found = Aggregator(min_confidence=0.9)
+    found.add((0, 16_000), np.zeros((50, 2), np.float32), logits(50))
+    assert found.segments[0].uncertain and found.verdict().uncertain

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.audio import count_channels, decode
+from emotion.audio import decode, decode_channels
+from emotion.audio.recording import MOST_SPLIT
 from emotion.core.config import AudioConfig
 from emotion.core.errors import (
     AudioChannelError,
@@ -88,15 +89,41 @@ def test_different_speech_a_channel(tmp_path: Path, config: AudioConfig) -> None
     (warning,) = mixed.warnings
     assert warning.code == "channels_differ" and "--channels split" in warning.message
     np.testing.assert_allclose(mixed.samples, call.mean(1), atol=1e-5)
-    assert count_channels(path, config) == 2
-    for channel in (1, 2):
-        one = decode(path, config, channel=channel)
+    apart = decode_channels(path, mixed, config)
+    assert list(apart) == [1, 2]
+    for channel, one in apart.items():
         assert one.warnings == () and one.info.channel == channel
         np.testing.assert_allclose(one.samples, call[:, channel - 1], atol=1e-6)
     with pytest.raises(AudioChannelError, match="no channel 3, the track has 2"):
         decode(path, config, channel=3)
     with pytest.raises(ConfigError, match="channel is 0"):
         decode(path, config, channel=0)
+
+
+def test_silent_channels_are_left_out_and_many_are_refused(
+    tmp_path: Path, config: AudioConfig
+) -> None:
+    path = tmp_path / "half.wav"
+    soundfile.write(path, np.stack([np.zeros(32000), tone(2.0)], 1), 16000)
+    assert list(decode_channels(path, decode(path, config), config)) == [2]
+    wide = tmp_path / "wide.wav"
+    soundfile.write(wide, np.stack([tone(1.0)] * (MOST_SPLIT + 1), 1), 16000)
+    with pytest.raises(ConfigError, match="channels is 'split', but must be 'mix' for 17"):
+        decode_channels(wide, decode(wide, config), config)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a"])
+def test_only_the_first_seconds(wav: Wav, convert: Convert, config: AudioConfig, name: str) -> None:
+    source = wav(5.0, "long.wav")
+    path = source if name == "a.wav" else convert(source, name)
+    short = AudioConfig(ffmpeg=config.ffmpeg, max_duration_s=3.0)
+    recording = decode(path, short, first_s=2.0)
+    assert recording.duration_s == pytest.approx(2.0) and recording.info.duration_s == 2.0
+    (warning,) = recording.warnings
+    assert (warning.code, warning.params) == ("first_only", {"first_s": 2.0})
+    whole = decode(path, config, first_s=9.0)
+    assert whole.duration_s == pytest.approx(5.0, abs=0.1) and whole.warnings == ()
+    assert correlation(recording.samples, whole.samples[:32000]) > 0.999
 
 
 def test_one_voice_in_two_places_is_no_difference(tmp_path: Path, config: AudioConfig) -> None:

@@ -19,7 +19,7 @@ from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import DEFAULT, MODELS
 from emotion.inference import gpu_check
 from emotion.models import download
-from emotion.recognition import opening, pipeline
+from emotion.recognition import hearing, opening
 from tests.conftest import tone
 
 Wav = Callable[..., Path]
@@ -98,14 +98,14 @@ def test_an_unexpected_failure_does_not_stop_the_others_either(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    decode = pipeline.decode
+    decode = hearing.decode
 
     def broken(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == "bad.wav":
             raise ZeroDivisionError("surprise")
         return decode(path, *arguments, **options)
 
-    monkeypatch.setattr(pipeline, "decode", broken)
+    monkeypatch.setattr(hearing, "decode", broken)
     assert recognize("--json", wav(1.0, "bad.wav"), wav(1.0, "good.wav")) == 1
     bad, good = records(capsys.readouterr().out)
     assert bad["error"]["message"] == "ZeroDivisionError: surprise" and "emotion" in good
@@ -155,32 +155,39 @@ def call(tmp_path: Path) -> Path:
 def test_channels_apart(
     recognize: Callable[..., int], call: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert recognize("--json", "--channels", "split", call) == 0
-    rows = records(capsys.readouterr().out)
-    assert [row["audio"]["channel"] for row in rows] == [1, 2]
-    assert all(row["audio"]["channels"] == 2 and codes(row) == ["no_speech"] for row in rows)
-    for row in rows:
-        sound, _ = soundfile.read(Path(row["output_dir"]) / "processed_audio.wav")
-        assert (abs(sound[:31000]).max() < 1e-3) == (row["audio"]["channel"] == 2)
-    assert recognize("--channels", "split", call) == 0
+    split = ["--channels", "split", "--channel-names", "agent, customer"]
+    assert recognize("--json", *split, "--export", "srt,eaf", call) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert row["granularity"] == "segment" and row["audio"]["channels"] == 2
+    assert [part["name"] for part in row["channels"]] == ["agent", "customer"]
+    assert all(len(part["quarters"]) == 4 for part in row["channels"])
+    assert {path.name for path in Path(row["output_dir"]).iterdir()} == {
+        "result.json",
+        "processed_audio.wav",
+        "emotions.srt",
+        "emotions.eaf",
+    }
+    assert recognize(*split, call) == 0
     out = capsys.readouterr().out
-    assert f"{call} (channel 1)" in out and f"{call} (channel 2)" in out
+    assert "agent: " in out and "overlap: " in out and "× real time" in out
     assert recognize(call) == 0
     assert "--channels split" in capsys.readouterr().out
+    assert recognize("--channel", "2", "--json", call) == 0
+    assert records(capsys.readouterr().out)[0]["audio"]["channel"] == 2
 
 
-def test_a_channel_that_fails_is_named(
-    recognize: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_labels_confidence_and_the_first_seconds(
+    recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    half = tmp_path / "half.wav"
-    soundfile.write(half, np.stack([tone(2.0), np.zeros(32000)], 1), 16000)
-    assert recognize("--json", "--channels", "split", half, tmp_path / "none.wav") == 1
-    first, second, missing = records(capsys.readouterr().out)
-    assert first["audio"]["channel"] == 1
-    assert (second["channel"], second["error"]["code"]) == (2, "audio_silent")
-    assert missing["error"]["code"] == "audio_not_found" and "channel" not in missing
-    assert recognize("--channels", "split", half) == 1
-    assert "error (channel 2): half.wav: digital silence" in capsys.readouterr().err
+    options = ["--labels", "sad,happy", "--min-confidence", "0.99", "--first", "1.5"]
+    assert recognize("--json", *options, wav(3.0)) == 0
+    (row,) = records(capsys.readouterr().out)
+    assert row["labels"] == ["happy", "sad"] and row["uncertain"] is True
+    assert {label for label, score in row["scores"].items() if score} == {"happy", "sad"}
+    assert row["audio"]["duration_s"] == 1.5 and "first_only" in codes(row)
+    assert recognize(*options, wav(3.0)) == 0
+    out = capsys.readouterr().out
+    assert "❔ 不确定 uncertain (" in out and "Angry" not in out
 
 
 def test_a_track_is_chosen(
@@ -291,6 +298,10 @@ def test_download_prints_the_folder_or_says_why_not(
         (["recognize", "--model", "no_such_model", "x.wav"], 3, "neither a known model"),
         (["recognize", "--device", "gpu", "x.wav"], 2, "device is 'gpu'"),
         (["recognize", "--max-duration", "-1", "x.wav"], 2, "max-duration is -1.0"),
+        (["recognize", "--labels", "joy", "x.wav"], 2, "labels is 'joy'"),
+        (["recognize", "--min-confidence", "2", "x.wav"], 2, "min_confidence is 2.0"),
+        (["recognize", "--first", "0", "x.wav"], 2, "first_s is 0.0"),
+        (["recognize", "--channel-names", "a", "x.wav"], 2, "channel_names is 'a'"),
         (["recognize", "--max-upload", "nan", "x.wav"], 2, "max-upload is nan"),
         (["serve", "--port", "99999"], 2, "port is 99999"),
         (["serve", "--host", "203.0.113.1"], 1, "cannot listen at 203.0.113.1:7860"),

@@ -95,7 +95,7 @@ def test_textgrid(tmp_path: Path) -> None:
     (path,) = write(result(channel=1), tmp_path, ["textgrid"], language="zh")
     grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True)
     assert (grid.minTimestamp, grid.maxTimestamp) == (0, 5.678)
-    assert grid.tierNames == ("情感 (声道 1)", "得分")
+    assert grid.tierNames == ("情感 (声道 1)", "得分 (声道 1)")
     entries = grid.getTier("情感 (声道 1)").entries
     assert [tuple(entry) for entry in entries] == [
         (0, 1.234, "快乐"),
@@ -103,7 +103,7 @@ def test_textgrid(tmp_path: Path) -> None:
         (2.001, 2.503, ""),  # a tier has no gaps
         (2.503, 5.678, "悲伤"),
     ]
-    assert [entry.label for entry in grid.getTier("得分").entries] == [
+    assert [entry.label for entry in grid.getTier("得分 (声道 1)").entries] == [
         "0.840",
         "0.840",
         "",
@@ -116,7 +116,7 @@ def test_elan(tmp_path: Path) -> None:
     (path,) = write(result(channel=1), tmp_path, ["eaf"], language="zh", audio_path=audio)
     read = pympi.Eaf(str(path))
     tier = "情感 (声道 1)"
-    assert sorted(read.get_tier_names()) == sorted([tier, "得分"])
+    assert sorted(read.get_tier_names()) == sorted([tier, "得分 (声道 1)"])
     annotations = read.get_annotation_data_for_tier(tier)
     assert annotations == [(*span, name) for span, name in zip(SPANS_MS, NAMES_ZH, strict=True)]
     assert read.get_parameters_for_tier(tier)["PARTICIPANT"] == "声道 1"
@@ -214,7 +214,8 @@ def test_names_in_both_languages() -> None:
     for emotion in BY_ID.values():
         assert Source(result(), "zh").name(emotion.id) == emotion.zh
         assert Source(result(), "en").name(emotion.id) == emotion.en
-    assert Source(result()).speaker == "" and Source(result()).tier() == "Emotion"
+    assert Source(result()).speaker(None) == ""
+    assert Source(result()).tiers(None) == ("Emotion", "Score")
 
 
 def test_clean_keeps_text_and_drops_what_breaks_files() -> None:

@@ -116,6 +116,22 @@ def test_a_follower_hears_something_while_nothing_changes(
     assert [progress.state for progress in beats][-1] == "cancelled"
 
 
+def test_the_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    job: Job[str, str] = Job("x", None, "interactive")
+    job.heard(0.0, 90.0)
+    assert job.progress.left_s is None and job.progress.total_s == 90
+    clock[0] += 1
+    job.heard(15.0, 90.0)
+    assert job.progress.left_s is None  # too early to tell
+    clock[0] += 2
+    job.heard(30.0, 90.0)
+    assert job.progress.left_s == pytest.approx(6.0)  # 60 s at 10 s a second
+    job.heard(90.0, 90.0)
+    assert job.progress.left_s == 0
+
+
 def test_interactive_jobs_come_before_bulk(manager: JobManager[str, str], bench: Bench) -> None:
     bench.gate.clear()
     first = manager.submit("first", priority="bulk")

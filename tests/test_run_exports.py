@@ -15,6 +15,7 @@ import pytest
 
 from emotion.cli import main
 from emotion.core.errors import CancelledError, ConfigError, OutputError, ResultError
+from emotion.core.labels import LABELS
 from emotion.core.options import EXPORT_NAMES, RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
 from emotion.exports import FORMATS
@@ -25,6 +26,15 @@ from emotion.storage.run_store import RunStore
 from tests.export_results import result, with_frames
 
 Wav = Callable[..., Path]
+NO_LOCAL = {"window_s": 1.0, "step_s": 0.5, "times_s": [], "scores": {n: [] for n in LABELS}}
+ONE_CHANNEL = {
+    "channel": 1,
+    "name": "",
+    "talk_s": 0.0,
+    "talk_share": 0.0,
+    "quarters": [],
+    "summary": {"speech_s": 0.0, "silence_s": 1.0, "shares": {}, "sentence": {"zh": "", "en": ""}},
+}
 ALL = RecognitionOptions("frame", embedding=True, exports=EXPORT_NAMES, export_language="zh")
 
 
@@ -119,6 +129,9 @@ def test_all_means_what_the_run_allows(folder: Path, tmp_path: Path) -> None:
         ({"audio": []}, "file is missing"),
         ({"segments": [{}]}, "missing"),
         ({"frames": {"step_s": 0.1, "weights": [], "scores": {}}}, "angry is missing"),
+        ({"local": {**NO_LOCAL, "times_s": [0.5]}}, "the local curves and their times differ"),
+        ({"channels": [{**ONE_CHANNEL, "emotion": "bored"}]}, "unknown emotion 'bored'"),
+        ({"channels": [{**ONE_CHANNEL, "quarters": [{}]}]}, "start_s is missing"),
     ],
 )
 def test_a_damaged_result_says_what_is_wrong(
@@ -185,3 +198,19 @@ def test_recognize_with_exports(
     assert len(os.listdir(folder)) == 2 + len(FORMATS) - 2  # without frames and embedding
     assert main([*command, "--export", "frames", clip]) == 2
     assert "frame granularity" in capsys.readouterr().err
+
+
+def test_embeddings_of_segments_are_kept_and_exported(
+    fake_model: LoadedModel, wav: Wav, store: RunStore, tmp_path: Path
+) -> None:
+    asked = RecognitionOptions("segment", embedding=True, exports=("npz",))
+    done = run(fake_model, JobRequest(wav(40.0), asked), store, ProgressCallbacks())
+    rows = np.load(done.folder / "embedding_segments.npy")
+    assert rows.dtype == np.float32 and len(rows) == len(done.result.segments) > 1
+    (again,) = export_run(done.folder, ["npz"], tmp_path / "again")
+    for path in (done.folder / "embeddings.npz", again):
+        with np.load(path) as arrays:
+            np.testing.assert_array_equal(arrays["embeddings"][1:], rows)
+    np.save(done.folder / "embedding_segments.npy", rows[1:])
+    with pytest.raises(ResultError, match=r"embedding_segments.npy has \d+ rows"):
+        export_run(done.folder, ["npz"], tmp_path / "other")

@@ -67,5 +67,21 @@ def test_times_are_local_and_utc(data: dict[str, Any]) -> None:
 
 def test_absent_parts_are_left_out(fake_model: LoadedModel, wav: Callable[..., Path]) -> None:
     data = Recognizer(fake_model).recognize(wav(2)).result.to_dict()
-    assert "frames" not in data and "segments" not in data
-    assert data["warnings"] == []
+    for part in ("frames", "segments", "local", "summary", "channels", "overlap_s"):
+        assert part not in data
+    assert data["warnings"] == [] and data["uncertain"] is False
+    assert data["labels"] == list(LABELS) and data["min_confidence"] == 0
+
+
+def test_results_of_earlier_versions_had_all_labels(data: dict[str, Any]) -> None:
+    for name in ("labels", "min_confidence", "uncertain", "local"):
+        del data[name]
+    back = Result.from_dict(data)
+    assert (back.labels, back.min_confidence, back.uncertain) == (LABELS, 0.0, False)
+    assert back.local is None
+
+
+def test_frame_granularity_gives_a_local_curve_too(data: dict[str, Any]) -> None:
+    local = Result.from_dict(data).local
+    assert local is not None and local.window_s == 1.0
+    assert all(len(local.scores[label]) == len(local.times_s) for label in LABELS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from emotion.core.labels import BY_ID, LABELS
-from emotion.core.results import Segment, Summary
-from emotion.recognition.summary import clock, summarize
+from emotion.core.results import Segment, Summary, clock
+from emotion.recognition.summary import summarize
 
 
 def summary(*parts: tuple[str, float], start_s: float = 0.0, pause_s: float = 0.0) -> Summary:
@@ -59,6 +59,18 @@ def test_without_speech() -> None:
 )
 def test_the_sentence(parts: list[tuple[str, float]], zh: str, en: str) -> None:
     assert summary(*parts).sentence == {"zh": zh, "en": en}
+
+
+def test_uncertain_segments_count_as_uncertain() -> None:
+    scores = {label: float(label == "sad") for label in LABELS}
+    segments = [
+        Segment(0, 2, "sad", 0.3, scores, uncertain=True),
+        Segment(2, 6, "sad", 0.9, scores),
+        Segment(6, 14, "happy", 0.3, scores, uncertain=True),
+    ]
+    found = summarize(segments, [2, 4, 8], 20)
+    assert found.shares == {"uncertain": 0.7143, "sad": 0.2857}
+    assert found.sentence == {"zh": "以不确定为主", "en": "mostly uncertain"}
 
 
 def test_leading_silence_moves_times_in_the_file_only() -> None:

@@ -6,15 +6,15 @@ warnings).
 """
 
 from emotion.audio.decode import ffmpeg_path
-from emotion.audio.recording import Recording, count_channels, decode, write_wav
+from emotion.audio.recording import Recording, decode, decode_channels, write_wav
 from emotion.audio.samples import SampleBuffer, Samples
 
 __all__ = [
     "Recording",
     "SampleBuffer",
     "Samples",
-    "count_channels",
     "decode",
+    "decode_channels",
     "ffmpeg_path",
     "write_wav",
 ]

@@ -45,7 +45,11 @@ MESSAGES = {
     ),
     "channels_differ": (
         "The {channels} channels hold different sound, such as one speaker each, and were mixed. "
-        "On the command line, --channels split gives a result per channel."
+        "Splitting the channels (--channels split) gives segments for each."
+    ),
+    "channel_silent": "Channel {channel} is silent.",
+    "first_only": (
+        "Only the first {first_s:.0f} s were analysed, as asked; the recording is longer."
     ),
     "track_chosen": (
         "Audio track {first} is silent or cannot be decoded. Track {track} of {tracks} was used."

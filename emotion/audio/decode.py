@@ -56,11 +56,13 @@ class Wanted:
     Attributes:
         track: Audio track, from 1.
         channel: Channel, from 1; None is the mean of all.
+        first_s: Only so many seconds from the start; None is everything.
         cancelled: Asked between chunks.
     """
 
     track: int = 1
     channel: int | None = None
+    first_s: float | None = None
     cancelled: Callable[[], bool] = lambda: False
 
 
@@ -74,6 +76,7 @@ class Track:
         channels: Channels in the file.
         probe: What is known of the file.
         error: Why there are no samples; None where there are.
+        longer: Whether there is more than was asked for.
     """
 
     samples: SampleBuffer
@@ -81,6 +84,7 @@ class Track:
     channels: int
     probe: Probe
     error: AudioError | None = None
+    longer: bool = False
 
     def has_sound(self, config: AudioConfig) -> bool:
         """Whether it could be decoded and is not digital silence."""
@@ -143,7 +147,7 @@ def read_track(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
 
 def has_sound(source: Source, config: AudioConfig, wanted: Wanted) -> bool:
     """Whether a track has sound; decodes no more of it than that takes."""
-    command, limit_s = _command(source, config, wanted.track), config.decode_timeout_s
+    command, limit_s = _command(source, config, wanted), config.decode_timeout_s
     with piped(command, limit_s, cancelled=wanted.cancelled) as run:
         channels = _read_head(run.stdout)
         meter = Meter(channels)
@@ -165,6 +169,8 @@ class _Mixer:
             raise AudioChannelError(file=source.name, channel=channel, channels=channels)
         self._source, self._config, self._wanted = source, config, wanted
         self._most = int(config.max_duration_s * SAMPLE_RATE_HZ)
+        self._first = round(wanted.first_s * SAMPLE_RATE_HZ) if wanted.first_s else None
+        self.longer = False  # than was asked for: the rest may be left out
         self._samples = SampleBuffer()
         self.channels = channels
         self.meter = Meter(channels)
@@ -173,6 +179,10 @@ class _Mixer:
         """Takes a chunk: float32, (frames, channels)."""
         if self._wanted.cancelled():
             raise CancelledError()
+        if self._first is not None and self.meter.frames + len(chunk) > self._first:
+            chunk, self.longer = chunk[: self._first - self.meter.frames], True
+        if not len(chunk):
+            return
         channel = 1 if self.channels == 1 else self._wanted.channel
         with np.errstate(over="ignore", invalid="ignore"):  # the meter counts what is not finite
             mix = chunk.mean(1, dtype=np.float32) if channel is None else chunk[:, channel - 1]
@@ -184,7 +194,7 @@ class _Mixer:
 
     def track(self, probe: Probe, error: AudioError | None = None) -> Track:
         """What was collected."""
-        return Track(self._samples, self.meter, self.channels, probe, error)
+        return Track(self._samples, self.meter, self.channels, probe, error, self.longer)
 
 
 def is_plain_wav(source: Source, config: AudioConfig) -> bool:
@@ -201,7 +211,7 @@ def _read_wav(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     left = source.wav.present_bytes
     with source.path.open("rb") as file:
         file.seek(source.wav.start)
-        while left > 0 and (data := file.read(min(2 * _CHUNK_FRAMES, left))):
+        while left > 0 and not mixer.longer and (data := file.read(min(2 * _CHUNK_FRAMES, left))):
             left -= len(data)
             mixer.add(_from_int16(data))
     stream = Stream("pcm_s16le", SAMPLE_RATE_HZ, None)
@@ -220,6 +230,8 @@ def _read_silk(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     mixer = _Mixer(source, config, wanted, 1)
     for data in silk.decode_packets(packets, source.name, config, wanted.cancelled):
         mixer.add(_from_int16(data))
+        if mixer.longer:
+            break
     if not mixer.meter.frames:
         raise AudioDecodeError(file=source.name, reason=silk.DAMAGED)
     return mixer.track(
@@ -227,7 +239,8 @@ def _read_silk(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     )
 
 
-def _command(source: Source, config: AudioConfig, track: int) -> list[str]:
+def _command(source: Source, config: AudioConfig, wanted: Wanted) -> list[str]:
+    most_s = config.max_duration_s if wanted.first_s is None else wanted.first_s
     options = ["-hide_banner", "-nostdin", "-nostats", "-threads", "1", *source.options]
     demuxers = f"{DEMUXERS},{source.stale.demuxer}" if source.stale else DEMUXERS
     stream = ffmpeg.input(_INPUT, protocol_whitelist="file", format_whitelist=demuxers)
@@ -237,9 +250,9 @@ def _command(source: Source, config: AudioConfig, track: int) -> list[str]:
         acodec="pcm_f32le",
         ar=SAMPLE_RATE_HZ,
         af=_FILTERS,
-        map=f"0:a:{track - 1}",
+        map=f"0:a:{wanted.track - 1}",
         map_metadata="-1",
-        t=f"{config.max_duration_s + 1.0:.3f}",
+        t=f"{most_s + 1.0:.3f}",
     )
     command: list[str] = ffmpeg.compile(target, cmd=[ffmpeg_path(config.ffmpeg), *options])
     # ffmpeg-python takes only names that are UTF-8.
@@ -248,13 +261,13 @@ def _command(source: Source, config: AudioConfig, track: int) -> list[str]:
 
 def _read_ffmpeg(source: Source, config: AudioConfig, wanted: Wanted) -> Track:
     mixer: _Mixer | None = None
-    command, limit_s = _command(source, config, wanted.track), config.decode_timeout_s
+    command, limit_s = _command(source, config, wanted), config.decode_timeout_s
     with piped(command, limit_s, cancelled=wanted.cancelled) as run:
         channels = _read_head(run.stdout)
         if channels:
             mixer = _Mixer(source, config, wanted, channels)
             for chunk in _chunks(run.stdout, channels):
-                mixer.add(chunk)
+                mixer.add(chunk)  # up to the end, so that FFmpeg ends by itself
     # Nothing in a name is FFmpeg's word.
     log = run.log.replace(readable(source.path.resolve()), "")
     probe = ffmpeg_log.parse(log)

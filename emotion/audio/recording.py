@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -31,6 +32,7 @@ from emotion.core.errors import (
 )
 from emotion.core.results import AudioInfo, ResultWarning, readable
 
+MOST_SPLIT = 16  # channels that are heard on their own: each is decoded by itself
 _MOST_TRACKS = 32  # that are looked at
 _LEAST_START_S = 0.1
 # Formats whose header counts samples: a longer recording means that the header is wrong.
@@ -70,6 +72,7 @@ def decode(
     *,
     track: int | None = None,
     channel: int | None = None,
+    first_s: float | None = None,
     minimum_samples: int = 400,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Recording:
@@ -80,6 +83,8 @@ def decode(
         config: Limits.
         track: Audio track, from 1. By default the first one with sound.
         channel: Channel, from 1. By default the mean of all, or the loudest if they cancel.
+        first_s: Decode only so many seconds from the start; the recording may then be longer
+            than the limit.
         minimum_samples: The model's receptive field at 16 kHz.
         cancelled: Asked between chunks.
 
@@ -93,7 +98,9 @@ def decode(
     started = time.perf_counter()
     size_bytes = _check_file(path, config)
     source = inspect(path)
-    choice = _choose(source, config, track, channel, cancelled)
+    _check_number(track=track, channel=channel)
+    wanted = Wanted(track or 1, channel, first_s, cancelled)
+    choice = _choose(source, config, wanted, chosen=track is not None)
     found, wanted = choice.track, choice.wanted
     warnings = [warning("raw_audio", format=source.raw)] if source.raw else []
     loudest = found.meter.loudest_if_cancelled() if channel is None else None
@@ -111,16 +118,52 @@ def decode(
     return Recording(samples, info, tuple(warnings), time.perf_counter() - started)
 
 
-def count_channels(
+def decode_channels(
     path: Path,
+    mix: Recording,
     config: AudioConfig,
     *,
-    track: int | None = None,
+    first_s: float | None = None,
+    minimum_samples: int = 400,
     cancelled: Callable[[], bool] = lambda: False,
-) -> int:
-    """Channels of the track that `decode` would use; arguments and errors as there."""
-    _check_file(path, config)
-    return _choose(inspect(path), config, track, None, cancelled).track.channels
+) -> dict[int, Recording]:
+    """Each channel of a recording on its own, without those that are silent.
+
+    Args:
+        path: The recording.
+        mix: What `decode` made of it.
+        config: Limits.
+        first_s: As for `decode`.
+        minimum_samples: As for `decode`.
+        cancelled: As for `decode`.
+
+    Returns:
+        By number, from 1.
+
+    Raises:
+        ConfigError: There are too many channels.
+        AudioError, DecoderError, OutputError, CancelledError: As for `decode`.
+    """
+    count = mix.info.channels
+    if count > MOST_SPLIT:
+        expected = f"'mix' for {count} channels: at most {MOST_SPLIT} are heard on their own"
+        raise ConfigError(option="channels", value="split", expected=expected)
+    found = {}
+    with contextlib.ExitStack() as opened:
+        for channel in range(1, count + 1):
+            with contextlib.suppress(AudioSilentError):
+                found[channel] = decode(
+                    path,
+                    config,
+                    track=mix.info.track,
+                    channel=channel,
+                    first_s=first_s,
+                    minimum_samples=minimum_samples,
+                    cancelled=cancelled,
+                )
+                opened.callback(found[channel].buffer.close)
+        opened.pop_all()
+    return found
 
 
 def _check_file(path: Path, config: AudioConfig) -> int:
@@ -149,23 +192,13 @@ class _Choice:
     warnings: tuple[ResultWarning, ...] = ()
 
 
-def _choose(
-    source: Source,
-    config: AudioConfig,
-    track: int | None,
-    channel: int | None,
-    cancelled: Callable[[], bool],
-) -> _Choice:
+def _choose(source: Source, config: AudioConfig, wanted: Wanted, *, chosen: bool) -> _Choice:
     """The track asked for, else the first one with sound, else the first one."""
-    for option, value in (("track", track), ("channel", channel)):
-        if value is not None and value < 1:
-            raise ConfigError(option=option, value=value, expected="1 or more")
-    wanted = Wanted(track or 1, channel, cancelled)
     first = _try(source, config, wanted)
     count = len(first.probe.tracks)
     if wanted.track > max(count, 1):
         raise AudioTrackError(file=source.name, track=wanted.track, tracks=count)
-    if track is not None or count < 2:
+    if chosen or count < 2:
         return _Choice(_decoded(first), wanted)
     found, number = first, 1
     while not found.has_sound(config) and number < min(count, _MOST_TRACKS):
@@ -184,6 +217,12 @@ def _choose(
     ):
         warnings.append(warning("several_tracks", track=number, tracks=count))
     return _Choice(found, wanted, tuple(warnings))
+
+
+def _check_number(**options: int | None) -> None:
+    for option, value in options.items():
+        if value is not None and value < 1:
+            raise ConfigError(option=option, value=value, expected="1 or more")
 
 
 def _scheme(source: Source, track: int) -> str:
@@ -231,6 +270,8 @@ def _length(
     warnings = []
     if decoded_s < config.short_s:
         warnings.append(warning("short_audio", duration_s=round(decoded_s, 3)))
+    if found.longer:
+        return [*warnings, warning("first_only", first_s=round(decoded_s, 2))]
     probe, wav = found.probe, source.wav
     declared_s, exact, cut = None, probe.container in _EXACT, probe.cut or source.ends_early
     if wav is not None:

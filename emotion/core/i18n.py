@@ -12,6 +12,7 @@ from emotion.core.results import ResultWarning
 
 Lang = Literal["zh", "en"]
 Pair = tuple[str, str]
+OF_CHANNEL: Final = "of_channel"  # the value of a warning that is about one channel only
 
 # By `EmotionError.code`: (message, hint) in Chinese.
 ERRORS_ZH: Final[dict[str, Pair]] = {
@@ -148,8 +149,10 @@ WARNINGS_ZH: Final[dict[str, str]] = {
     ),
     "channels_differ": (
         "{channels:.0f} 个声道的内容不同（例如每个声道一位说话人），已混合。"
-        "命令行选项 --channels split 可得到每个声道的结果。"
+        "分声道识别（--channels split）可得到每个声道的片段。"
     ),
+    "channel_silent": "第 {channel:.0f} 个声道没有声音。",
+    "first_only": "按要求只分析了前 {first_s:.0f} 秒，录音还更长。",
     "track_chosen": (
         "第 {first:.0f} 条音轨没有声音或无法解码，使用了 {tracks:.0f} 条中的第 {track:.0f} 条。"
     ),
@@ -216,4 +219,6 @@ def warning_pair(warning: ResultWarning) -> Pair:
         code += ".unknown_length"
     template = WARNINGS_ZH.get(code)
     zh = template.format(**warning.params) if template else warning.message
+    if template and OF_CHANNEL in warning.params:  # its English has the channel already
+        zh = f"第 {warning.params[OF_CHANNEL]:.0f} 个声道：{zh}"
     return zh, warning.message

@@ -19,12 +19,14 @@ class ProgressCallbacks:
     Attributes:
         stage: Told what begins.
         windows: Told (windows analysed, windows in all).
+        seconds: Told (seconds of audio inferred, seconds in all).
         log: Told each line of the processing log.
         cancelled: Asked often; true stops the work with `CancelledError`.
     """
 
     stage: Callable[[Stage], None] = lambda stage: None
     windows: Callable[[int, int], None] = lambda done, total: None
+    seconds: Callable[[float, float], None] = lambda done_s, total_s: None
     log: Callable[[str], None] = lambda line: None
     cancelled: Callable[[], bool] = lambda: False
 

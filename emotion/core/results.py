@@ -20,6 +20,13 @@ def readable(name: str | os.PathLike[str]) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def clock(time_s: float) -> str:
+    """A time in a recording: ``0:48``, or ``1:02:03`` from an hour on."""
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 @dataclass(frozen=True)
 class AudioInfo:
     """The recording as it was given.

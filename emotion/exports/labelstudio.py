@@ -45,7 +45,7 @@ def _region(source: Source, number: int, span: Span) -> dict[str, Any]:
         "value": {
             "start": span.start_s,
             "end": span.end_s,
-            "channel": (source.channel or 1) - 1,
+            "channel": (span.channel or 1) - 1,
             "labels": [source.name(span.emotion)],
         },
     }

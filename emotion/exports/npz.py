@@ -1,4 +1,4 @@
-"""The embedding with its id and times, for NumPy."""
+"""Embeddings with their ids and times, for NumPy."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.core.results import Segment
 from emotion.exports.source import Source
 
 
 def write(source: Source, path: Path) -> None:
-    """Arrays of one row each, which stack over recordings.
+    """Arrays of N rows, which stack over recordings: the whole, then each speech segment.
 
-    ``ids``: text, (1,), the recording and, after ``#``, its channel. ``start_s`` and ``end_s``:
-    float64, (1,). ``emotions``: text, (1,). ``embeddings``: float32, (1, D).
+    ``ids``: text, (N,), the recording and, after ``#``, its channel. ``start_s`` and ``end_s``:
+    float64, (N,). ``emotions``: text, (N,). ``embeddings``: float32, (N, D). Segments are there
+    where the run has segment granularity.
     """
     assert source.embedding is not None  # `registry.write` has checked it
-    channel = f"#{source.channel}" if source.channel else ""
+    result = source.result
+    whole = Segment(0.0, source.duration_ms / 1000, result.emotion, result.confidence, {})
+    parts, embeddings = [whole], np.asarray(source.embedding, np.float32)[None]
+    if source.segment_embeddings is not None:
+        parts += result.segments
+        embeddings = np.concatenate([embeddings, source.segment_embeddings])
+    channels = (part.channel or result.audio.channel for part in parts)
     np.savez(
         path,
-        ids=np.array([source.file + channel]),
-        start_s=np.array([0.0]),
-        end_s=np.array([source.duration_ms / 1000]),
-        emotions=np.array([source.result.emotion]),
-        embeddings=np.asarray(source.embedding, np.float32)[None],
+        ids=np.array([source.file + (f"#{channel}" if channel else "") for channel in channels]),
+        start_s=np.array([part.start_s for part in parts]),
+        end_s=np.array([part.end_s for part in parts]),
+        emotions=np.array([part.emotion for part in parts]),
+        embeddings=embeddings,
     )

@@ -72,7 +72,7 @@ FORMATS: Final[dict[ExportName, Format]] = {
     "speechbrain": Format(
         "SpeechBrain", "speechbrain.json", "emotion diarization", speechbrain.write
     ),
-    "npz": Format("NumPy", "embeddings.npz", "embedding with its id and times", npz.write),
+    "npz": Format("NumPy", "embeddings.npz", "embeddings with their ids and times", npz.write),
     "html": Format("Report", "report.html", "audio and timeline in one file", report.write),
 }
 
@@ -84,6 +84,7 @@ def write(
     *,
     language: ExportLanguage = "en",
     embedding: NDArray[np.float32] | None = None,
+    segment_embeddings: NDArray[np.float32] | None = None,
     audio_path: str | Path | None = None,
 ) -> list[Path]:
     """Writes a result in these formats; files of the same names are replaced.
@@ -94,6 +95,7 @@ def write(
         names: Names of `FORMATS`.
         language: Language of names and texts.
         embedding: float32, (D,), for ``npz``.
+        segment_embeddings: float32, (segments, D), for ``npz``; only beside ``embedding``.
         audio_path: The recording as WAV or FLAC, for ``html`` and ``eaf``.
 
     Returns:
@@ -105,7 +107,8 @@ def write(
     """
     check_exports(names, frames=result.frames is not None, embedding=embedding is not None)
     wanted = [FORMATS[name] for name in dict.fromkeys(names)]  # type: ignore[index]  # checked
-    source = Source(result, language, embedding, Path(audio_path) if audio_path else None)
+    audio = Path(audio_path) if audio_path else None
+    source = Source(result, language, embedding, audio, segment_embeddings)
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import Final
 
 from emotion.core.i18n import warning_pair
 from emotion.core.labels import BY_ID, EMOTIONS
+from emotion.core.results import ChannelResult, Quarter
 from emotion.exports import report_timeline
 from emotion.exports.report_texts import Texts, clock
 from emotion.exports.source import Source, clean
@@ -35,6 +36,7 @@ def write(source: Source, path: Path) -> None:
         _verdict(source, say),
         _audio(source, say),
         report_timeline.section(source, say),
+        _channels(source, say),
         _scores(source, say),
         _table(source, say),
         _details(source, say),
@@ -57,13 +59,25 @@ def _static(name: str) -> str:
 def _verdict(source: Source, say: Texts) -> str:
     result = source.result
     emotion = BY_ID[result.emotion]
-    speaker = f" · {html.escape(source.speaker)}" if source.speaker else ""
+    name = source.speaker(result.audio.channel)
+    speaker = f" · {html.escape(name)}" if name else ""
     return (
         f'<header style="--emo:{emotion.colour}"><h1>{say("title")}</h1>'
         f'<p class="file">{html.escape(source.file)}{speaker}</p>'
         f'<p class="verdict"><span aria-hidden="true">{emotion.emoji}</span> '
-        f"<strong>{source.name(emotion.id)}</strong> {result.confidence:.1%}</p></header>\n"
+        f"<strong>{_verdict_name(source, say)}</strong> {result.confidence:.1%}</p>"
+        f"{_summary(source)}</header>\n"
     )
+
+
+def _verdict_name(source: Source, say: Texts) -> str:
+    name = source.name(source.result.emotion)
+    return say("uncertain", name=name) if source.result.uncertain else name
+
+
+def _summary(source: Source) -> str:
+    summary = source.result.summary
+    return f"<p>{html.escape(summary.sentence[source.language])}</p>" if summary else ""
 
 
 def _audio(source: Source, say: Texts) -> str:
@@ -112,20 +126,51 @@ def _scores(source: Source, say: Texts) -> str:
     return f'<section><h2>{say("scores")}</h2><ol class="scores">{"".join(rows())}</ol></section>\n'
 
 
-def _table(source: Source, say: Texts) -> str:
+def _channels(source: Source, say: Texts) -> str:
+    """Talk time, emotion and quarters of each channel, where they were split."""
+    result = source.result
+    if not result.channels:
+        return ""
     heads = "".join(
-        f'<th scope="col">{say(key)}</th>' for key in ("start", "end", "emotion", "score")
+        f'<th scope="col">{say(key)}</th>' for key in ("channel", "talk", "emotion", "quarters")
     )
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(source.speaker(part.channel))}</th>'
+        f"<td>{clock(round(1000 * part.talk_s))} ({part.talk_share:.0%})</td>"
+        f"<td>{_part(source, part, say)}</td>"
+        f"<td>{' · '.join(_part(source, quarter, say) for quarter in part.quarters)}</td></tr>\n"
+        for part in result.channels
+    )
+    overlap = say("overlap", seconds=result.overlap_s or 0.0)
+    return (
+        f'<section><h2>{say("channels")}</h2><div class="scroll"><table><thead><tr>{heads}</tr>'
+        f'</thead><tbody>\n{rows}</tbody></table></div><p class="note">{overlap}</p></section>\n'
+    )
+
+
+def _part(source: Source, part: ChannelResult | Quarter, say: Texts) -> str:
+    if part.emotion is None:
+        return say("nobody")
+    name = source.name(part.emotion)
+    emoji = f'<span aria-hidden="true">{BY_ID[part.emotion].emoji}</span>'
+    return f"{emoji} {say('uncertain', name=name) if part.uncertain else name}"
+
+
+def _table(source: Source, say: Texts) -> str:
+    split = bool(source.result.channels)
+    columns = ("start", "end", *(["channel"] if split else []), "emotion", "score")
+    heads = "".join(f'<th scope="col">{say(key)}</th>' for key in columns)
 
     def rows() -> Iterator[str]:
         for span in source.spans:
             known = BY_ID.get(span.emotion)
             emoji = f'<span aria-hidden="true">{known.emoji}</span> ' if known else ""
+            channel = f"<td>{html.escape(source.speaker(span.channel))}</td>" if split else ""
             yield (
                 f'<tr data-start="{span.start_s:.3f}" data-end="{span.end_s:.3f}"><td>'
                 f'<button type="button" title="{say("play")}">{clock(span.start_ms)}</button></td>'
-                f"<td>{clock(span.end_ms)}</td>"
-                f"<td>{emoji}{html.escape(source.name(span.emotion))}</td>"
+                f"<td>{clock(span.end_ms)}</td>{channel}"
+                f"<td>{emoji}{html.escape(source.span_name(span))}</td>"
                 f"<td>{span.confidence:.1%}</td></tr>\n"
             )
 

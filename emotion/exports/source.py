@@ -30,6 +30,8 @@ class Span:
         emotion: Id of the emotion.
         confidence: Its score.
         scores: All nine scores.
+        uncertain: Whether the confidence is below the wanted one.
+        channel: The channel, from 1; None for the mean of all.
     """
 
     start_ms: int
@@ -37,6 +39,8 @@ class Span:
     emotion: str
     confidence: float
     scores: dict[str, float]
+    uncertain: bool = False
+    channel: int | None = None
 
     @property
     def start_s(self) -> float:
@@ -57,6 +61,7 @@ class Source:
         result: The result.
         language: Language of names and texts.
         embedding: float32, (D,); None where there is none.
+        segment_embeddings: float32, (segments, D); None where there are none.
         audio_path: The recording as the network heard it (16 kHz mono); None where it is not at
             hand.
     """
@@ -65,6 +70,7 @@ class Source:
     language: ExportLanguage = "en"
     embedding: NDArray[np.float32] | None = None
     audio_path: Path | None = None
+    segment_embeddings: NDArray[np.float32] | None = None
 
     @property
     def file(self) -> str:
@@ -72,38 +78,47 @@ class Source:
         return clean(self.result.audio.file)
 
     @property
-    def channel(self) -> int | None:
-        """The channel, from 1; None for the mean of all."""
-        return self.result.audio.channel
+    def channels(self) -> tuple[int | None, ...]:
+        """The channels that spans are of, from 1; only None for the mean of all."""
+        split = tuple(part.channel for part in self.result.channels)
+        return split or (self.result.audio.channel,)
 
-    @property
-    def speaker(self) -> str:
-        """The channel's name; empty for the mean of all."""
-        if self.channel is None:
+    def speaker(self, channel: int | None) -> str:
+        """A channel's name; empty for the mean of all."""
+        if channel is None:
             return ""
-        return f"声道 {self.channel}" if self.language == "zh" else f"Channel {self.channel}"
+        names = {part.channel: clean(part.name) for part in self.result.channels}
+        number = f"声道 {channel}" if self.language == "zh" else f"Channel {channel}"
+        return names.get(channel) or number
 
     @property
     def duration_ms(self) -> int:
         """Length of the recording, at least up to the end of the last span."""
-        return max(_ms(self.result.audio.duration_s), self.spans[-1].end_ms)
+        return max(_ms(self.result.audio.duration_s), *(span.end_ms for span in self.spans))
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
-        """The segments in order, without overlap; the whole recording where there are none."""
+        """The segments in order, without overlap on a channel; the whole recording without any."""
         result = self.result
         spans: list[Span] = []
-        at = 0
-        for segment in sorted(result.segments, key=lambda segment: segment.start_s):
-            start, end = max(_ms(segment.start_s), at), _ms(segment.end_s)
+        ends: dict[int | None, int] = {}
+        for segment in sorted(result.segments, key=lambda part: (part.start_s, part.channel or 0)):
+            channel = segment.channel or result.audio.channel
+            start, end = max(_ms(segment.start_s), ends.get(channel, 0)), _ms(segment.end_s)
             if start < end:  # shorter than half a millisecond, or inside another
-                spans.append(_span(segment, start, end))
-                at = end
+                spans.append(_span(segment, start, end, channel))
+                ends[channel] = end
         if spans:
             return tuple(spans)
         end = max(_ms(result.audio.duration_s), 1)
-        whole = Segment(0.0, end / 1000, result.emotion, result.confidence, result.scores)
-        return (_span(whole, 0, end),)
+        whole = Segment(
+            0.0, end / 1000, result.emotion, result.confidence, result.scores, result.uncertain
+        )
+        return (_span(whole, 0, end, result.audio.channel),)
+
+    def spans_of(self, channel: int | None) -> list[Span]:
+        """The spans of a channel."""
+        return [span for span in self.spans if span.channel == channel]
 
     def name(self, emotion: str) -> str:
         """The emotion's name in the language of the export."""
@@ -112,16 +127,27 @@ class Source:
             return clean(emotion)
         return known.zh if self.language == "zh" else known.en
 
+    def span_name(self, span: Span) -> str:
+        """A span's emotion; one that is uncertain is called so, with the likeliest emotion."""
+        name = self.name(span.emotion)
+        if not span.uncertain:
+            return name
+        return f"不确定（{name}）" if self.language == "zh" else f"Uncertain ({name})"
+
     def label(self, span: Span) -> str:
         """A span for people: channel, emotion and score."""
         separator = "：" if self.language == "zh" else ": "
-        before = f"{self.speaker}{separator}" if self.speaker else ""
-        return f"{before}{self.name(span.emotion)} {span.confidence:.1%}"
+        speaker = self.speaker(span.channel)
+        before = f"{speaker}{separator}" if speaker else ""
+        return f"{before}{self.span_name(span)} {span.confidence:.1%}"
 
-    def tier(self) -> str:
-        """Name of a tier of annotations."""
-        title = "情感" if self.language == "zh" else "Emotion"
-        return f"{title} ({self.speaker})" if self.speaker else title
+    def tiers(self, channel: int | None) -> tuple[str, str]:
+        """Names of a channel's two tiers of annotations: emotions and scores."""
+        speaker = self.speaker(channel)
+        after = f" ({speaker})" if speaker else ""
+        if self.language == "zh":
+            return f"情感{after}", f"得分{after}"
+        return f"Emotion{after}", f"Score{after}"
 
 
 def clean(text: str) -> str:
@@ -133,5 +159,13 @@ def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _span(segment: Segment, start_ms: int, end_ms: int) -> Span:
-    return Span(start_ms, end_ms, segment.emotion, segment.confidence, segment.scores)
+def _span(segment: Segment, start_ms: int, end_ms: int, channel: int | None) -> Span:
+    return Span(
+        start_ms,
+        end_ms,
+        segment.emotion,
+        segment.confidence,
+        segment.scores,
+        segment.uncertain,
+        channel,
+    )

@@ -13,17 +13,20 @@ _ENCODING = "utf-8-sig"
 
 
 def write_segments(source: Source, path: Path) -> None:
-    """One row a segment: times in seconds, channel, emotion, all nine scores."""
+    """One row a segment: times in seconds, channel, emotion, all nine scores, doubts."""
     header = ["start_s", "end_s", "channel", "emotion", "name", "confidence", *LABELS]
+    header += ["channel_name", "uncertain"]
     rows = (
         [
             f"{span.start_s:.3f}",
             f"{span.end_s:.3f}",
-            source.channel or "",
+            span.channel or "",
             span.emotion,
-            source.name(span.emotion),
+            source.span_name(span),
             f"{span.confidence:.4f}",
             *(f"{span.scores[label]:.4f}" for label in LABELS),
+            source.speaker(span.channel),
+            int(span.uncertain),
         ]
         for span in source.spans
     )

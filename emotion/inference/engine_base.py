@@ -94,6 +94,11 @@ class EngineBase(ABC):
         """Runs the network over some clips; called from the worker thread only."""
 
     @property
+    def labels(self) -> frozenset[str]:
+        """The labels that the checkpoint knows."""
+        return frozenset(LABELS[column] for column in self._columns)
+
+    @property
     def minimum_samples(self) -> int:
         """The receptive field of one frame, the shortest usable input."""
         return receptive_field_samples(self._conv_layers)

@@ -7,6 +7,7 @@ recording are added one by one, and what is kept of each does not grow with its 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -57,24 +58,42 @@ class Verdict:
         confidence: That score.
         scores: Score of each label, in the order of `emotion.core.labels.LABELS`, summing to 1.
         secondary: Other labels above 3 %, highest first.
+        uncertain: Whether the confidence is below the wanted one.
     """
 
     emotion: str
     confidence: float
     scores: dict[str, float]
     secondary: dict[str, float]
+    uncertain: bool = False
 
     @classmethod
-    def of(cls, logits: NDArray[np.floating]) -> Verdict:
-        """The verdict of mean logits, (9,)."""
-        scores = softmax(logits)
+    def of(
+        cls,
+        logits: NDArray[np.floating],
+        labels: Sequence[str] = LABELS,
+        min_confidence: float = 0.0,
+    ) -> Verdict:
+        """The verdict of mean logits.
+
+        Args:
+            logits: (9,), in the order of `emotion.core.labels.LABELS`.
+            labels: The labels that compete; the others score 0.
+            min_confidence: The confidence that is wanted.
+        """
+        scores = softmax(only(logits, labels))
         table = {label: _round(score) for label, score in zip(LABELS, scores, strict=True)}
         order = np.argsort(-scores, kind="stable")
         first = LABELS[int(order[0])]
         others = {
             LABELS[i]: _round(scores[i]) for i in order[1:] if scores[i] > SECONDARY_THRESHOLD
         }
-        return cls(first, table[first], table, others)
+        return cls(first, table[first], table, others, table[first] < min_confidence)
+
+
+def only(logits: NDArray[np.floating], labels: Sequence[str]) -> NDArray[np.floating]:
+    """Logits, (..., 9), with minus infinity for all labels but these."""
+    return np.where([label in labels for label in LABELS], logits, -np.inf)
 
 
 @dataclass
@@ -83,29 +102,53 @@ class Aggregator:
 
     Args:
         keep_curve: Whether `curve` will be asked for.
+        labels: The labels that compete; the others score 0.
+        min_confidence: The confidence that is wanted.
+        keep_embeddings: Whether `segment_embeddings` will be asked for.
+
+    Attributes:
+        segments: A segment for each window.
+        means: Mean logits of each window, float64, (9,).
+        frames: Frames in each window.
     """
 
     keep_curve: bool = False
+    labels: Sequence[str] = LABELS
+    min_confidence: float = 0.0
+    keep_embeddings: bool = False
     segments: list[Segment] = field(default_factory=list)
-    _frames: int = 0
+    means: list[NDArray[np.float64]] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
     _logit_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(LABELS)))
     _feature_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     _weights: list[int] = field(default_factory=list)
     _pooled: list[NDArray[np.float64]] = field(default_factory=list)
+    _embeddings: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, span: Span, features: NDArray[np.float32], logits: Logits) -> None:
+    def add(
+        self,
+        span: Span,
+        features: NDArray[np.float32],
+        logits: Logits,
+        channel: int | None = None,
+    ) -> None:
         """Adds the next window.
 
         Args:
             span: (start, stop) in samples.
             features: float32, (T, D).
             logits: float32, (T, 9).
+            channel: The channel that was heard, from 1; None for the mean of all.
         """
         start, stop = span
-        self._frames += len(logits)
         self._logit_sum += logits.sum(0, dtype=np.float64)
-        self._feature_sum = self._feature_sum + features.sum(0, dtype=np.float64)
-        verdict = Verdict.of(logits.mean(0, dtype=np.float64))
+        feature_sum = features.sum(0, dtype=np.float64)
+        self._feature_sum = self._feature_sum + feature_sum
+        if self.keep_embeddings:
+            self._embeddings.append((feature_sum / len(features)).astype(np.float32))
+        self.means.append(logits.mean(0, dtype=np.float64))
+        self.frames.append(len(logits))
+        verdict = self.judge(self.means[-1])
         self.segments.append(
             Segment(
                 start / SAMPLE_RATE_HZ,
@@ -113,6 +156,8 @@ class Aggregator:
                 verdict.emotion,
                 verdict.confidence,
                 verdict.scores,
+                verdict.uncertain,
+                channel,
             )
         )
         if self.keep_curve:
@@ -129,19 +174,31 @@ class Aggregator:
         self._weights += counts.tolist()
         self._pooled.append(sums / counts[:, None])
 
+    def judge(self, logits: NDArray[np.floating]) -> Verdict:
+        """The verdict of mean logits, (9,), by the labels and the confidence asked for."""
+        return Verdict.of(logits, self.labels, self.min_confidence)
+
     def verdict(self) -> Verdict:
         """The utterance's scores, from the mean of all frame logits."""
-        return Verdict.of(self._logit_sum / self._frames)
+        return self.judge(self._logit_sum / sum(self.frames))
 
     def embedding(self) -> NDArray[np.float32]:
         """Mean of all frame features, float32, (D,)."""
-        return (self._feature_sum / self._frames).astype(np.float32)
+        return (self._feature_sum / sum(self.frames)).astype(np.float32)
+
+    def segment_embeddings(self) -> NDArray[np.float32] | None:
+        """Mean of each window's features, float32, (windows, D); None where they were not kept."""
+        return np.stack(self._embeddings) if self._embeddings else None
 
     def curve(self) -> FrameCurve:
         """Scores every 0.1 s; see `emotion.core.results.FrameCurve`."""
-        scores = softmax(np.concatenate(self._pooled))
-        columns = {label: [_round(s) for s in scores[:, i]] for i, label in enumerate(LABELS)}
-        return FrameCurve(step_s=STEP_S, weights=list(self._weights), scores=columns)
+        scores = softmax(only(np.concatenate(self._pooled), self.labels))
+        return FrameCurve(STEP_S, list(self._weights), columns(scores))
+
+
+def columns(scores: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Scores over time, (times, 9), as one list a label."""
+    return {label: [_round(s) for s in scores[:, i]] for i, label in enumerate(LABELS)}
 
 
 def _round(value: float) -> float:

@@ -8,30 +8,39 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.audio import Recording, Samples, decode
+from emotion.audio import Recording, Samples
 from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.errors import ConfigError
+from emotion.core.labels import LABELS
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import Priority, ProgressCallbacks
 from emotion.core.results import Result, Timing
-from emotion.recognition.aggregation import Aggregator
+from emotion.recognition.aggregation import Aggregator, Span
+from emotion.recognition.channels import channel_results, talk_time
+from emotion.recognition.hearing import Heard, hear
 from emotion.recognition.loaded_model import LoadedModel
+from emotion.recognition.local import LocalReader, sliding_windows
 from emotion.recognition.plan import Plan, make_plan
 from emotion.recognition.summary import summarize
+
+if TYPE_CHECKING:
+    from emotion.inference.engine_base import FrameOutput
 
 # Windows, or the shorter speech segments, of one recording that wait or are worked on. Recordings
 # with more seconds to hear than this come after interactive callers, so that an hour of audio
 # keeps nobody waiting.
 _AHEAD = 4
 _AHEAD_SEGMENTS = 8
+_AHEAD_SLIDING = 64
 _INTERACTIVE_S = 60.0
 
 Features = NDArray[np.float32]
@@ -52,8 +61,14 @@ class Sink(Protocol):
     def frames(self, total: int, features: Features) -> None:
         """The next window's features, float32, (T, D), of ``total`` frames in all."""
 
-    def finish(self, result: Result, embedding: Features | None) -> None:
-        """The result, and the mean of the features, float32, (D,), where it was asked for."""
+    def finish(self, result: Result, embedding: Features | None, segments: Features | None) -> None:
+        """The result, and where the embedding was asked for, means of the features.
+
+        Args:
+            result: The result.
+            embedding: Of the whole, float32, (D,).
+            segments: Of each speech segment, float32, (segments, D), with segment granularity.
+        """
 
 
 def recognize(
@@ -82,64 +97,58 @@ def recognize(
             the caller withdrew.
     """
     started = time.perf_counter()
+    _check_labels(model, options)
     callbacks.stage("decoding")
-    recording = _decode(model, path, options, callbacks)
-    with contextlib.closing(recording.buffer):
+    with hear(model, path, options, callbacks) as heard:
         for sink in sinks:
-            sink.audio(recording.buffer.blocks())
+            sink.audio(heard.recording.buffer.blocks())
             if sink.audio_file:
                 callbacks.log(f"[INFO] Preprocessing done → {sink.audio_file} saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
         plan = make_plan(
-            recording,
+            heard.recording,
             options,
             model.detector,
             model.segmentation.max_window_s,
             callbacks.check,
+            heard.channels,
         )
         for warning in plan.warnings:
             callbacks.log(f"[WARNING] {warning.message}")
-        analysis = _analyse(model, recording, options, plan, sinks, callbacks, priority)
+        analysis = _analyse(model, heard, options, plan, sinks, callbacks, priority)
     callbacks.stage("saving")
     total_s = waited_s + time.perf_counter() - started
-    result = _result(model, recording, options, analysis, waited_s, total_s)
+    result = _result(model, heard.recording, options, analysis, waited_s, total_s)
     level = f"({options.granularity}-level)"
     callbacks.log(f"[INFO] Inference time: {result.timing.inference_s:.2f}s {level}")
+    embedding = analysis.aggregator.embedding() if options.embedding else None
+    parts = analysis.aggregator.segment_embeddings() if result.segments else None
     for sink in sinks:
-        sink.finish(result, analysis.aggregator.embedding() if options.embedding else None)
+        sink.finish(result, embedding, parts)
     callbacks.check()
     return result
 
 
-def _decode(
-    model: LoadedModel, path: Path, options: RecognitionOptions, callbacks: ProgressCallbacks
-) -> Recording:
-    recording = decode(
-        path,
-        model.audio,
-        track=options.track,
-        channel=options.channel,
-        minimum_samples=model.engine.minimum_samples,
-        cancelled=callbacks.cancelled,
-    )
-    callbacks.log(f"[INFO] Audio validated: {_describe(recording)}")
-    for warning in recording.warnings:
-        callbacks.log(f"[WARNING] {warning.message}")
-    return recording
+def _check_labels(model: LoadedModel, options: RecognitionOptions) -> None:
+    if not model.engine.labels.intersection(options.labels):
+        known = ", ".join(label for label in LABELS if label in model.engine.labels)
+        expected = f"at least one that the model knows: {known}"
+        raise ConfigError(option="labels", value=", ".join(options.labels), expected=expected)
 
 
 @dataclass(frozen=True)
 class _Analysis:
     aggregator: Aggregator
     plan: Plan
+    local: LocalReader | None
     inference_s: float
     waited_s: float
 
 
 def _analyse(
     model: LoadedModel,
-    recording: Recording,
+    heard: Heard,
     options: RecognitionOptions,
     plan: Plan,
     sinks: Sequence[Sink],
@@ -147,31 +156,75 @@ def _analyse(
     priority: Priority,
 ) -> _Analysis:
     started = time.perf_counter()
-    samples, spans = recording.buffer, plan.spans
-    total_s = sum(stop - start for start, stop in spans) / SAMPLE_RATE_HZ
-    keep_frames = options.embedding and options.granularity == "frame"
-    total_frames = sum(model.engine.num_frames(stop - start) for start, stop in spans)
-    aggregator = Aggregator(keep_curve=options.granularity == "frame")
-    passes: dict[float, float] = {}
-    callbacks.windows(0, len(spans))
-    outputs = model.engine.infer_many(
-        (samples.read(start, stop) for start, stop in spans),
-        priority=priority if total_s <= _INTERACTIVE_S else "bulk",
-        ahead=_AHEAD_SEGMENTS if plan.segments else _AHEAD,
-        cancelled=callbacks.cancelled,
-    )
-    with contextlib.closing(outputs):  # an error of a sink withdraws the other windows
-        for place, output in outputs:
-            aggregator.add(spans[place], output.features, output.logits)
-            passes[output.began_s] = output.ended_s
-            if keep_frames:
-                for sink in sinks:
-                    sink.frames(total_frames, output.features)
-            del output
-            callbacks.windows(place + 1, len(spans))
-    inference_s = sum(ended - began for began, ended in passes.items())
+    by_frame = options.granularity == "frame"
+    sliding = sliding_windows(heard.recording.buffer.size, plan.speech[0]) if by_frame else []
+    keep_parts = options.embedding and options.granularity == "segment"
+    aggregator = Aggregator(by_frame, options.labels, options.min_confidence, keep_parts)
+    local = LocalReader(options.labels) if by_frame else None
+    keep_frames = options.embedding and by_frame
+    total_frames = sum(model.engine.num_frames(stop - start) for start, stop in plan.spans)
+    run = _Inference(model, heard, [*plan.spans, *sliding], callbacks, priority)
+
+    def take(place: int, output: FrameOutput) -> None:
+        aggregator.add(plan.spans[place], output.features, output.logits, plan.channel(place))
+        if keep_frames:
+            for sink in sinks:
+                sink.frames(total_frames, output.features)
+        callbacks.windows(place + 1, len(plan.spans))
+
+    callbacks.windows(0, len(plan.spans))
+    ahead = _AHEAD_SEGMENTS if plan.segments else _AHEAD
+    run(plan.spans, [plan.channel(place) for place in range(len(plan.spans))], ahead, take)
+    if local is not None:
+        run(sliding, [None] * len(sliding), _AHEAD_SLIDING,
+            lambda place, output: local.add(sliding[place], output.logits))  # fmt: skip
+    inference_s = sum(ended - began for began, ended in run.passes.items())
     waited_s = max(0.0, time.perf_counter() - started - inference_s)
-    return _Analysis(aggregator, plan, inference_s, waited_s)
+    return _Analysis(aggregator, plan, local, inference_s, waited_s)
+
+
+class _Inference:
+    """Runs the network over stretches of one recording, and tells how far it is."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        heard: Heard,
+        spans: Sequence[Span],
+        callbacks: ProgressCallbacks,
+        priority: Priority,
+    ) -> None:
+        self._model, self._heard, self._callbacks = model, heard, callbacks
+        self._total_s = sum(map(_length_s, spans))
+        self._done_s = 0.0
+        self._priority: Priority = priority if self._total_s <= _INTERACTIVE_S else "bulk"
+        self.passes: dict[float, float] = {}  # when each began and ended
+
+    def __call__(
+        self,
+        spans: Sequence[Span],
+        channels: Sequence[int | None],
+        ahead: int,
+        take: Callable[[int, FrameOutput], None],
+    ) -> None:
+        self._callbacks.seconds(self._done_s, self._total_s)
+        outputs = self._model.engine.infer_many(
+            (self._heard.read(span, of) for span, of in zip(spans, channels, strict=True)),
+            priority=self._priority,
+            ahead=ahead,
+            cancelled=self._callbacks.cancelled,
+        )
+        with contextlib.closing(outputs):  # an error of a sink withdraws the other windows
+            for place, output in outputs:
+                self.passes[output.began_s] = output.ended_s
+                take(place, output)
+                del output
+                self._done_s += _length_s(spans[place])
+                self._callbacks.seconds(self._done_s, self._total_s)
+
+
+def _length_s(span: Span) -> float:
+    return (span[1] - span[0]) / SAMPLE_RATE_HZ
 
 
 def _result(
@@ -182,13 +235,12 @@ def _result(
     waited_s: float,
     total_s: float,
 ) -> Result:
-    verdict = analysis.aggregator.verdict()
-    plan, by_segment = analysis.plan, options.granularity == "segment"
+    plan, aggregator = analysis.plan, analysis.aggregator
+    verdict = aggregator.verdict()
+    by_segment = options.granularity == "segment"
     listed = bool(plan.segments) if by_segment else len(plan.spans) > 1
-    segments = tuple(analysis.aggregator.segments) if listed else ()
-    speech_s = [part.speech / SAMPLE_RATE_HZ for part in plan.segments]
     now = datetime.now(timezone.utc)
-    return Result(
+    result = Result(
         emotion=verdict.emotion,
         confidence=verdict.confidence,
         scores=verdict.scores,
@@ -204,19 +256,32 @@ def _result(
             queue_s=round(waited_s + analysis.waited_s, 4),
         ),
         warnings=recording.warnings + plan.warnings,
-        frames=analysis.aggregator.curve() if options.granularity == "frame" else None,
-        segments=segments,
+        frames=aggregator.curve() if options.granularity == "frame" else None,
+        segments=tuple(aggregator.segments) if listed else (),
         timestamp_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        summary=summarize(segments, speech_s, recording.duration_s) if by_segment else None,
+        uncertain=verdict.uncertain,
+        labels=tuple(label for label in LABELS if label in options.labels),
+        min_confidence=options.min_confidence,
+        local=analysis.local.curve() if analysis.local else None,
     )
+    return _by_speech(result, options, analysis) if by_segment else result
 
 
-def _describe(recording: Recording) -> str:
-    text = f"{recording.duration_s:.1f}s, 16kHz, mono"
-    source = recording.info
-    changed = source.sample_rate_hz not in (0, SAMPLE_RATE_HZ) or source.channels > 1
-    if not changed:
-        return text
-    names = {0: "", 1: ", mono", 2: ", stereo"}
-    channels = names.get(source.channels, f", {source.channels} channels")
-    return f"{text} (from {source.sample_rate_hz / 1000:g}kHz{channels})"
+def _by_speech(result: Result, options: RecognitionOptions, analysis: _Analysis) -> Result:
+    """A result with what its speech segments say of the recording, and of each channel."""
+    plan, duration_s = analysis.plan, result.audio.duration_s
+    speech_s = [part.speech / SAMPLE_RATE_HZ for part in plan.segments]
+    summary = summarize(result.segments, speech_s, duration_s)
+    if options.channels != "split":
+        return replace(result, summary=summary)
+    everyone = {n: plan.speech.get(n, []) for n in range(1, result.audio.channels + 1)}
+    times = talk_time(everyone)
+    silence_s = max(0.0, duration_s - times.speech_s)
+    return replace(
+        result,
+        summary=replace(summary, speech_s=round(times.speech_s, 3), silence_s=round(silence_s, 3)),
+        channels=channel_results(
+            analysis.aggregator, everyone, speech_s, options.channel_names, duration_s
+        ),
+        overlap_s=round(times.overlap_s, 3),
+    )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from emotion.audio import Recording
 from emotion.audio.samples import SampleBuffer
-from emotion.audio.segmentation import Probabilities, SpeechSegment, speech_segments
+from emotion.audio.segmentation import (
+    FRAME_SAMPLES,
+    Probabilities,
+    SpeechSegment,
+    speech_segments,
+    speech_spans,
+)
 from emotion.audio.vad import (
     SpeechDetector,
     audible_start,
@@ -32,12 +38,21 @@ class Plan:
     Attributes:
         spans: (start, stop) of each stretch in samples, in order.
         segments: The speech segments that the spans are; empty where they are windows.
+        channels: The channel of each span, from 1; empty where channels are mixed.
+        speech: (start, stop) of each stretch of speech in samples, for each channel, or for
+            channel 0 where they are mixed; empty where the result needs none.
         warnings: What a reader of the result must know.
     """
 
     spans: list[Span]
     segments: list[SpeechSegment] = field(default_factory=list)
+    channels: list[int] = field(default_factory=list)
+    speech: dict[int, list[Span]] = field(default_factory=dict)
     warnings: tuple[ResultWarning, ...] = ()
+
+    def channel(self, place: int) -> int | None:
+        """The channel of a span, from 1; None for the mean of all."""
+        return self.channels[place] if self.channels else None
 
 
 def make_plan(
@@ -46,6 +61,7 @@ def make_plan(
     detector: SpeechDetector,
     max_window_s: float,
     check: Callable[[], None] = lambda: None,
+    channels: Mapping[int, SampleBuffer] | None = None,
 ) -> Plan:
     """Splits a recording into speech segments or windows.
 
@@ -59,27 +75,46 @@ def make_plan(
         detector: Finds speech.
         max_window_s: The longest window.
         check: Called between blocks of audio; raises to stop.
+        channels: The channels that are heard on their own, by number; none where they are mixed.
     """
-    samples, checked = recording.buffer, _Checked(detector, check)
-    segments: list[SpeechSegment] = []
-    start = 0
-    if options.granularity == "segment":
-        start = audible_start(samples)
-        segments = speech_segments(
-            speech_probabilities(checked, samples, start),
-            samples.size - start,
-            min_s=options.segment_min_s,
-            max_s=options.segment_max_s,
-            pad_s=options.segment_pad_s,
-        )
-        silent = not segments
+    checked, speech = _Checked(detector, check), {}
+    parts: list[tuple[SpeechSegment, int]] = []
+    if options.granularity == "utterance":
+        silent = not contains_speech(checked, recording.buffer)
     else:
-        silent = not contains_speech(checked, samples)
-    if segments:
-        return Plan([(start + part.start, start + part.stop) for part in segments], segments)
-    spans = windows(samples.size, max_window_s)
+        for channel, samples in (channels or {0: recording.buffer}).items():
+            segments, speech[channel] = _segments(checked, samples, options)
+            parts += [(segment, channel) for segment in segments]
+        silent = not parts
+    if parts and options.granularity == "segment":
+        parts.sort(key=lambda part: (part[0].start, part[1]))
+        ordered = [part for part, _ in parts]
+        spans = [(part.start, part.stop) for part in ordered]
+        return Plan(spans, ordered, [channel for _, channel in parts] if channels else [], speech)
+    spans = windows(recording.buffer.size, max_window_s)
     warnings = (ResultWarning("no_speech", _NO_SPEECH),) if silent else ()
-    return Plan(spans, warnings=(*warnings, *_window_warning(recording, spans)))
+    return Plan(spans, speech=speech, warnings=(*warnings, *_window_warning(recording, spans)))
+
+
+def _segments(
+    detector: SpeechDetector, samples: SampleBuffer, options: RecognitionOptions
+) -> tuple[list[SpeechSegment], list[Span]]:
+    """Speech segments, and the stretches of speech that they hold."""
+    start = audible_start(samples)
+    probabilities = speech_probabilities(detector, samples, start)
+    segments = speech_segments(
+        probabilities,
+        samples.size - start,
+        min_s=options.segment_min_s,
+        max_s=options.segment_max_s,
+        pad_s=options.segment_pad_s,
+    )
+    spans = (
+        (start + a * FRAME_SAMPLES, min(start + b * FRAME_SAMPLES, samples.size))
+        for a, b in speech_spans(probabilities)
+    )
+    moved = [replace(part, start=start + part.start, stop=start + part.stop) for part in segments]
+    return moved, list(spans)
 
 
 class _Checked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from emotion.audio import Samples
 from emotion.core.config import Config, Precision, given
-from emotion.core.options import Granularity, RecognitionOptions
+from emotion.core.labels import LABELS
+from emotion.core.options import Channels, Granularity, RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
 from emotion.core.results import Result
 from emotion.recognition import pipeline
@@ -28,12 +29,14 @@ class Recognition:
         samples: float32, (samples,), 16 kHz mono, what the network heard.
         embedding: float32, (D,), mean of the frame features; None unless asked for.
         frame_embeddings: float32, (T, D), with frame granularity; None unless asked for.
+        segment_embeddings: float32, (segments, D), with segment granularity; None unless asked for.
     """
 
     result: Result
     samples: Samples
     embedding: NDArray[np.float32] | None = None
     frame_embeddings: NDArray[np.float32] | None = None
+    segment_embeddings: NDArray[np.float32] | None = None
 
 
 class Recognizer:
@@ -85,13 +88,18 @@ class Recognizer:
         segment_min_s: float = RecognitionOptions.segment_min_s,
         segment_max_s: float = RecognitionOptions.segment_max_s,
         segment_pad_s: float = RecognitionOptions.segment_pad_s,
+        labels: Sequence[str] = LABELS,
+        min_confidence: float = 0.0,
+        channels: Channels = "mix",
+        channel_names: Sequence[str] = (),
+        first_s: float | None = None,
         callbacks: ProgressCallbacks = ProgressCallbacks(),  # noqa: B008  # frozen
     ) -> Recognition:
-        """Recognises one file.
+        """Recognises one file; `emotion.core.options.RecognitionOptions` says what each option is.
 
         Args:
             path: Any file that `emotion.audio` reads.
-            granularity: ``utterance``, ``frame`` for scores every 0.1 s too, or ``segment`` for a
+            granularity: ``utterance``, ``frame`` for curves over time too, or ``segment`` for a
                 result per speech segment.
             embedding: Whether to return the embedding.
             track: Audio track, from 1; the first one with sound by default.
@@ -99,24 +107,40 @@ class Recognizer:
             segment_min_s: Shortest speech segment, but for isolated speech.
             segment_max_s: Longest speech segment, with its padding.
             segment_pad_s: Silence that is kept on both sides of a speech segment.
+            labels: The emotions that compete, such as
+                ``emotion.core.labels.LABEL_SETS["primary"]``.
+            min_confidence: A result or segment below this is ``uncertain``.
+            channels: ``split`` gives segments, talk time and quarters for each channel.
+            channel_names: Names of the split channels, in order.
+            first_s: Recognise only so many seconds from the start.
             callbacks: Progress, log and cancellation.
 
         Raises:
             AudioError: The recording cannot be used.
             DecoderError: FFmpeg is missing or too slow.
-            ConfigError: No such granularity, a track or channel below 1, or unusable lengths of
-                segments.
+            ConfigError: An option has a value that it cannot have.
             CancelledError: The caller withdrew.
         """
         options = RecognitionOptions(
-            granularity, embedding, track, channel, segment_min_s, segment_max_s, segment_pad_s
+            granularity,
+            embedding,
+            track,
+            channel,
+            segment_min_s,
+            segment_max_s,
+            segment_pad_s,
+            labels=tuple(labels),
+            min_confidence=min_confidence,
+            channels=channels,
+            channel_names=tuple(channel_names),
+            first_s=first_s,
         )
         sink = _Memory()
         result = pipeline.recognize(
             self.model, Path(path), options, sinks=[sink], callbacks=callbacks
         )
         frames = np.concatenate(sink.features) if sink.features else None
-        return Recognition(result, sink.samples, sink.embedding, frames)
+        return Recognition(result, sink.samples, sink.embedding, frames, sink.segments)
 
 
 class _Memory:
@@ -128,6 +152,7 @@ class _Memory:
         self.samples: Samples = np.zeros(0, np.float32)
         self.features: list[NDArray[np.float32]] = []
         self.embedding: NDArray[np.float32] | None = None
+        self.segments: NDArray[np.float32] | None = None
 
     def audio(self, blocks: Iterator[Samples]) -> None:
         self.samples = np.concatenate(list(blocks))
@@ -135,5 +160,10 @@ class _Memory:
     def frames(self, _total: int, features: NDArray[np.float32]) -> None:
         self.features.append(features)
 
-    def finish(self, _result: Result, embedding: NDArray[np.float32] | None) -> None:
-        self.embedding = embedding
+    def finish(
+        self,
+        _result: Result,
+        embedding: NDArray[np.float32] | None,
+        segments: NDArray[np.float32] | None,
+    ) -> None:
+        self.embedding, self.segments = embedding, segments

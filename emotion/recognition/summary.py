@@ -8,7 +8,7 @@ from typing import Final
 
 from emotion.core.i18n import Pair
 from emotion.core.labels import BY_ID
-from emotion.core.results import Segment, Summary
+from emotion.core.results import Segment, Summary, clock
 
 _GAIN = 0.1  # share of the speech that a change of emotion must explain better
 _PURE = 0.7  # share of the speech on each side of a change that its emotion must have
@@ -24,6 +24,9 @@ _SENTENCES: Final[dict[str, Pair]] = {
 }
 
 
+_UNCERTAIN: Final[Pair] = ("不确定", "uncertain")
+
+
 def summarize(segments: Sequence[Segment], speech_s: Sequence[float], duration_s: float) -> Summary:
     """The summary of a recording.
 
@@ -34,7 +37,7 @@ def summarize(segments: Sequence[Segment], speech_s: Sequence[float], duration_s
     """
     times = _times(segments, speech_s)
     total_s = float(sum(times.values()))
-    shares = {label: round(time_s / total_s, 4) for label, time_s in times.most_common()}
+    shares = {label: round(time_s / total_s, 4) for label, time_s in times.most_common() if total_s}
     zh, en = _sentence(segments, speech_s)
     return Summary(
         speech_s=round(total_s, 3),
@@ -48,8 +51,18 @@ def _times(segments: Sequence[Segment], speech_s: Sequence[float]) -> Counter[st
     """Seconds of speech with each emotion."""
     times: Counter[str] = Counter()
     for segment, time_s in zip(segments, speech_s, strict=True):
-        times[segment.emotion] += time_s  # type: ignore[assignment]
+        times[_emotion(segment)] += time_s  # type: ignore[assignment]
     return times
+
+
+def _emotion(segment: Segment) -> str:
+    return "uncertain" if segment.uncertain else segment.emotion
+
+
+def _names(emotion: str) -> Pair:
+    if emotion == "uncertain":
+        return _UNCERTAIN
+    return BY_ID[emotion].zh, BY_ID[emotion].en.lower()
 
 
 def _sentence(segments: Sequence[Segment], speech_s: Sequence[float]) -> Pair:
@@ -64,7 +77,7 @@ def _sentence(segments: Sequence[Segment], speech_s: Sequence[float]) -> Pair:
         return _filled(kind, first=first)
     place, first, second = change
     length_s = segments[place].start_s - segments[0].start_s
-    return _filled("change", first, second, length_s, segments[-1].end_s)
+    return _filled("change", first, second, length_s, max(part.end_s for part in segments))
 
 
 def _change(
@@ -80,7 +93,7 @@ def _change(
     after = _times(segments, speech_s)
     best = None
     for place in range(1, len(segments)):
-        moved, time_s = segments[place - 1].emotion, speech_s[place - 1]
+        moved, time_s = _emotion(segments[place - 1]), speech_s[place - 1]
         before[moved] += time_s  # type: ignore[assignment]
         after[moved] -= time_s  # type: ignore[assignment]
         (first, first_s), (second, second_s) = before.most_common(1)[0], after.most_common(1)[0]
@@ -94,21 +107,15 @@ def _filled(
     kind: str, first: str, second: str = "neutral", length_s: float = 0.0, end_s: float = 0.0
 ) -> Pair:
     minutes, seconds = divmod(round(length_s), 60)
+    (first_zh, first_en), (second_zh, second_en) = _names(first), _names(second)
     values = {
-        "first_zh": BY_ID[first].zh,
-        "first_en": BY_ID[first].en.lower(),
-        "second_zh": BY_ID[second].zh,
-        "second_en": BY_ID[second].en.lower(),
+        "first_zh": first_zh,
+        "first_en": first_en,
+        "second_zh": second_zh,
+        "second_en": second_en,
         "length_zh": f"{minutes} 分 {seconds} 秒" if minutes else f"{seconds} 秒",
         "length_en": f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
         "end": clock(end_s),
     }
     zh, en = _SENTENCES[kind]
     return zh.format(**values), en.format(**values)
-
-
-def clock(time_s: float) -> str:
-    """A time in a recording: ``0:48``, or ``1:02:03`` from an hour on."""
-    minutes, seconds = divmod(round(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

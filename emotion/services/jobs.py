@@ -35,6 +35,7 @@ State = Literal[
 ]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _BEAT_S = 1.0
+_LEAST_PACE_S = 2.0  # before that a pace says little
 
 Request = TypeVar("Request")
 Outcome = TypeVar("Outcome")
@@ -79,6 +80,9 @@ class JobProgress:
         state: What it does now.
         done: Parts of the recording that the network has seen.
         total: Parts in all; 0 where not known yet.
+        done_s: Seconds of audio that the network has seen.
+        total_s: Seconds in all; 0 where not known yet.
+        left_s: Seconds of time that the network still needs, by its pace; None where not known.
         detail: What a state has to tell, such as the phase of loading a model.
         log: Lines of the processing log so far.
         cancelling: Whether it was asked to stop and has not ended yet.
@@ -87,6 +91,9 @@ class JobProgress:
     state: State = "queued"
     done: int = 0
     total: int = 0
+    done_s: float = 0.0
+    total_s: float = 0.0
+    left_s: float | None = None
     detail: object = None
     log: tuple[str, ...] = ()
     cancelling: bool = False
@@ -110,6 +117,7 @@ class Job(Generic[Request, Outcome]):
         self.priority: Priority = priority
         self.ended_at: float | None = None
         self._submitted_at = time.monotonic()
+        self._heard_from: tuple[float, float] | None = None  # time and seconds heard at first
         self._changed = threading.Condition()
         self._revision = 0
         self._progress = JobProgress()
@@ -139,6 +147,14 @@ class Job(Generic[Request, Outcome]):
             self._progress = replace(self._progress, **changes)  # type: ignore[arg-type]
             self._revision += 1
             self._changed.notify_all()
+
+    def heard(self, done_s: float, total_s: float) -> None:
+        """Tells how many seconds of audio the network has seen, and how long the rest takes."""
+        now = time.monotonic()
+        began, before_s = self._heard_from = self._heard_from or (now, done_s)
+        known = now - began >= _LEAST_PACE_S and done_s > before_s
+        left_s = (now - began) * (total_s - done_s) / (done_s - before_s) if known else None
+        self.update(done_s=done_s, total_s=total_s, left_s=left_s)
 
     def log(self, line: str) -> None:
         """Adds a line to the processing log."""

@@ -103,6 +103,7 @@ class RecognitionService:
         callbacks = ProgressCallbacks(
             stage=lambda stage: job.update(state=stage, detail=None),
             windows=lambda done, total: job.update(done=done, total=total),
+            seconds=job.heard,
             log=job.log,
             cancelled=lambda: job.cancelled,
         )

@@ -17,7 +17,12 @@ from emotion.core.options import ExportLanguage, ExportName, possible_exports
 from emotion.core.progress import ProgressCallbacks
 from emotion.core.results import Result, readable
 from emotion.storage.run_sink import RunSink
-from emotion.storage.run_store import AUDIO_FILE, EMBEDDING_FILE, RESULT_FILE
+from emotion.storage.run_store import (
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    RESULT_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
+)
 
 
 def add_exports(
@@ -50,6 +55,7 @@ def add_exports(
             [name],
             language=language,
             embedding=sink.embedding,
+            segment_embeddings=sink.segment_embeddings,
             audio_path=folder / AUDIO_FILE,
         )
         files += [path.name for path in written]
@@ -78,6 +84,10 @@ def export_run(
     file = path / RESULT_FILE if path.is_dir() else path
     result = read_result(file)
     embedding = _embedding(file.parent / EMBEDDING_FILE)
+    parts = _embedding(file.parent / SEGMENT_EMBEDDINGS_FILE)
+    if parts is not None and len(parts) != len(result.segments):
+        reason = f"{SEGMENT_EMBEDDINGS_FILE} has {len(parts)} rows"
+        raise ResultError(file=readable(file), reason=reason)
     audio = file.parent / AUDIO_FILE
     if names is None:
         names = possible_exports(frames=result.frames is not None, embedding=embedding is not None)
@@ -87,6 +97,7 @@ def export_run(
         names,
         language=language,
         embedding=embedding,
+        segment_embeddings=parts,
         audio_path=audio if audio.is_file() else None,
     )
 
@@ -120,10 +131,18 @@ def _check(result: Result) -> None:
         for value in (confidence, *times, *(scores[label] for label in LABELS)):
             if not math.isfinite(value):
                 raise ValueError(f"{value} is not a finite number")
+    for channel in result.channels:
+        for heard in (channel.emotion, *(quarter.emotion for quarter in channel.quarters)):
+            if heard is not None and heard not in BY_ID:
+                raise ValueError(f"unknown emotion {heard!r}")
     if result.frames is not None:
         lengths = {len(result.frames.scores[label]) for label in LABELS}
         if len(lengths) > 1 or 0 in lengths:
             raise ValueError("the curves of the emotions differ in length, or are empty")
+    if result.local is not None:
+        lengths = {len(result.local.scores[label]) for label in LABELS}
+        if lengths != {len(result.local.times_s)}:
+            raise ValueError("the local curves and their times differ in length")
 
 
 def _embedding(file: Path) -> NDArray[np.float32] | None:

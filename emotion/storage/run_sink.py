@@ -14,6 +14,7 @@ from emotion.storage.run_store import (
     AUDIO_FILE,
     EMBEDDING_FILE,
     FRAME_EMBEDDINGS_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
     RunWriter,
 )
 
@@ -29,6 +30,7 @@ class RunSink:
 
     Attributes:
         embedding: What was written as ``embedding.npy``; None unless it was asked for.
+        segment_embeddings: What was written as ``embedding_segments.npy``; None if nothing was.
     """
 
     audio_file = AUDIO_FILE
@@ -38,6 +40,7 @@ class RunSink:
         self._rows = 0
         self._total = 0  # rows that the header of the frames promises
         self.embedding: NDArray[np.float32] | None = None
+        self.segment_embeddings: NDArray[np.float32] | None = None
 
     def audio(self, blocks: Iterator[Samples]) -> None:
         """Writes ``processed_audio.wav``, 16 kHz mono PCM16."""
@@ -55,8 +58,13 @@ class RunSink:
             file.write(np.ascontiguousarray(features, "<f4").data)
         self._rows += len(features)
 
-    def finish(self, result: Result, embedding: NDArray[np.float32] | None) -> None:
-        """Writes ``embedding.npy`` where it was asked for, and ``result.json``.
+    def finish(
+        self,
+        result: Result,
+        embedding: NDArray[np.float32] | None,
+        segments: NDArray[np.float32] | None,
+    ) -> None:
+        """Writes the embeddings where they were asked for, and ``result.json``.
 
         Raises:
             ModelError: The network gave another number of frames than it announced.
@@ -65,7 +73,8 @@ class RunSink:
         if self._rows != self._total:
             reason = f"the network gave {self._rows} frames instead of {self._total}"
             raise ModelError(reason=reason)
-        self.embedding = embedding
-        if embedding is not None:
-            self._run.write_array(EMBEDDING_FILE, embedding)
+        self.embedding, self.segment_embeddings = embedding, segments
+        for name, array in ((EMBEDDING_FILE, embedding), (SEGMENT_EMBEDDINGS_FILE, segments)):
+            if array is not None:
+                self._run.write_array(name, array)
         self._run.write_json(result.to_dict())

@@ -31,6 +31,7 @@ AUDIO_FILE = "processed_audio.wav"
 RESULT_FILE = "result.json"
 EMBEDDING_FILE = "embedding.npy"
 FRAME_EMBEDDINGS_FILE = "embedding_frames.npy"
+SEGMENT_EMBEDDINGS_FILE = "embedding_segments.npy"
 _PARTIAL = ".partial-"
 _SUFFIXES = 1000
 _ID = re.compile(r"outputs_\d{8}_\d{6}(_\d{3})?")

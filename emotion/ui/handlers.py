@@ -38,6 +38,7 @@ from emotion.storage.run_store import (
     EMBEDDING_FILE,
     FRAME_EMBEDDINGS_FILE,
     RESULT_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
 )
 from emotion.ui import charts, views
 from emotion.ui.examples import Example
@@ -50,7 +51,13 @@ logger = logging.getLogger(__name__)
 
 OWN_EXAMPLE = "own"
 _MISSING = ("no_audio", "upload_failed")  # texts that say why there is no recording
-_FILES = (RESULT_FILE, AUDIO_FILE, EMBEDDING_FILE, FRAME_EMBEDDINGS_FILE)
+_FILES = (
+    RESULT_FILE,
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    FRAME_EMBEDDINGS_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
+)
 Update = dict[Any, Any]
 
 
