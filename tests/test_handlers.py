@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from emotion.core.config import AudioConfig
-from emotion.core.errors import CancelledError, DownloadError
+from emotion.core.errors import DownloadError
 from emotion.core.paths import PROJECT_DIR
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import (
@@ -273,44 +273,3 @@ class TestHandlers:
         assert "clip.wav: cannot be written" in toast
         assert str(tmp_path) not in toast + json.dumps(state, default=str)
         assert f"{service.store.folder}: cannot be written" in caplog.text
-
-    def test_api(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        import gradio as gr
-
-        *_, (value, files) = handlers.api(str(wav(2.0)), "frame", True, 0, request())
-        assert list(value)[:5] == ["emotion", "confidence", "scores", "granularity", "timestamp"]
-        assert len(files) == 4
-        *_, (value, files) = handlers.api(str(wav(2.0)), "segment", False, 0, request())
-        assert (len(value["segments"]), value["summary"]["silence_s"], len(files)) == (1, 0, 2)
-        for audio, granularity in ((None, "utterance"), (str(wav(2.0)), "words")):
-            with pytest.raises(gr.Error):
-                list(handlers.api(audio, granularity, False, 1, request()))
-
-    def test_a_program_that_leaves_cancels(
-        self, handlers: Any, service: RecognitionService, fake_engine: FakeEngine,
-        wav: Callable[..., Path],
-    ) -> None:  # fmt: skip
-        fake_engine.gate.clear()
-        answers = handlers.api(str(wav(40.0)), "utterance", False, 0, request())
-        next(answers)
-        (job,) = service.jobs.active()
-        answers.close()
-        fake_engine.gate.set()
-        with pytest.raises(CancelledError):
-            job.result(10)
-        assert run_folders(service) == []
-
-    def test_errors_of_the_api_are_plain_text(
-        self, handlers: Any, wav: Callable[..., Path]
-    ) -> None:
-        import gradio as gr
-
-        path = wav(2.0, "a & b's <clip>.wav")
-        expected = "a & b's <clip>.wav: there is no audio track 2, the file has 1. Choose another"
-        with pytest.raises(gr.Error) as caught:
-            list(handlers.api(str(path), "utterance", False, 2, request()))
-        assert caught.value.message.startswith(expected)
-        with pytest.raises(gr.Error, match="没有第 2 条音轨"):
-            list(handlers.api(str(path), "utterance", False, 2, request(lang="zh")))
-        with pytest.raises(gr.Error, match="track is -1, but must be 1 or more"):
-            list(handlers.api(str(path), "utterance", False, -1, request()))

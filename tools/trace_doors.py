@@ -92,6 +92,7 @@ def _command_line(path: Path, model: str, folder: str) -> None:
 
 
 def _page(path: Path, model: LoadedModel, folder: Path, *, api: bool) -> None:
+    from emotion.ui.endpoint import Endpoint
     from emotion.ui.files import HandOver
     from emotion.ui.handlers import Handlers
     from emotion.ui.previews import Previews
@@ -102,7 +103,8 @@ def _page(path: Path, model: LoadedModel, folder: Path, *, api: bool) -> None:
     service = RecognitionService(_Ready(model), RunStore(folder / "page"))
     handlers = Handlers(service, HandOver(folder), Previews(folder, AudioConfig()), ())
     if api:
-        list(handlers.api(str(path), "utterance", False, 0, request))
+        endpoint = Endpoint(service, HandOver(folder))
+        list(endpoint.recognize(str(path), "utterance", False, 0, request))
     else:
         list(handlers.recognise(outputs)(str(path), "utterance", False, [], "", request))
     service.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,41 +74,69 @@ class SileroDetector:
             return self._session
 
 
-def contains_speech(detector: SpeechDetector, samples: SampleBuffer) -> bool:
-    """Whether a recording holds speech; reads no further than the first of it."""
+def contains_speech(
+    detector: SpeechDetector, samples: SampleBuffer, check: Callable[[], None] = lambda: None
+) -> bool:
+    """Whether a recording holds speech; reads no further than the first of it.
+
+    Args:
+        detector: Says how likely speech is.
+        samples: The recording.
+        check: Called between blocks of audio; raises to stop.
+    """
     start = audible_start(samples)
     before = np.zeros(0, np.float32)
     for block in detector.blocks(samples, start):
+        check()
         if has_speech(np.concatenate([before, block])):
             return True
         before = block
-    return has_speech(_high_voices(detector, samples, start))
+    return has_speech(_high_voices(detector, samples, start, check))
 
 
 def speech_probabilities(
-    detector: SpeechDetector, samples: SampleBuffer, start: int = 0
+    detector: SpeechDetector,
+    samples: SampleBuffer,
+    start: int = 0,
+    check: Callable[[], None] = lambda: None,
 ) -> Probabilities:
-    """Speech probabilities of all frames from a sample on, float32, (frames,): 0.4 MB an hour."""
-    found = _all(detector, samples, start)
-    return found if has_speech(found) else _high_voices(detector, samples, start)
+    """Speech probabilities of all frames, float32, (frames,): 0.4 MB an hour.
+
+    Args:
+        detector: Says how likely speech is.
+        samples: The recording.
+        start: The sample where the first frame begins.
+        check: Called between blocks of audio; raises to stop.
+    """
+    found = _all(detector, samples, start, check)
+    return found if has_speech(found) else _high_voices(detector, samples, start, check)
 
 
-def _all(detector: SpeechDetector, samples: SampleBuffer, start: int) -> Probabilities:
-    return np.concatenate([np.zeros(0, np.float32), *detector.blocks(samples, start)])
+def _all(
+    detector: SpeechDetector, samples: SampleBuffer, start: int, check: Callable[[], None]
+) -> Probabilities:
+    found = [np.zeros(0, np.float32)]
+    for block in detector.blocks(samples, start):
+        check()
+        found.append(block)
+    return np.concatenate(found)
 
 
-def _high_voices(detector: SpeechDetector, samples: SampleBuffer, start: int) -> Probabilities:
+def _high_voices(
+    detector: SpeechDetector, samples: SampleBuffer, start: int, check: Callable[[], None]
+) -> Probabilities:
     """The second look at a recording in which no speech was found: at two thirds of its speed.
 
     The detector misses screams, whose pitch is far above that of the speech it was trained on.
     """
     with contextlib.closing(SampleBuffer()) as slow:
         for at in range(start, samples.size, _SLOWED_SAMPLES):
+            check()
             block = samples.read(at, at + _SLOWED_SAMPLES + 1)
             taken = min(_SLOWED_SAMPLES, samples.size - at)
             places = np.arange(round(taken * _SLOWER)) / _SLOWER
             slow.append(np.interp(places, np.arange(block.size), block).astype(np.float32))
-        found = _all(detector, slow, 0)
+        found = _all(detector, slow, 0, check)
     frames = np.arange(-(-(samples.size - start) // FRAME_SAMPLES)) * _SLOWER
     return found[np.minimum(frames.astype(int), found.size - 1)] if found.size else found
 

@@ -23,8 +23,9 @@ from emotion.core.options import (
     Channels,
     Granularity,
     RecognitionOptions,
+    parse_exports,
     parse_labels,
-    possible_exports,
+    parse_names,
 )
 from emotion.core.results import ChannelResult, Quarter, Result, Segment, clock, readable
 
@@ -96,9 +97,6 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 def _asked(args: argparse.Namespace) -> RecognitionOptions:
     """The options of the command line."""
     granularity: Any = args.granularity or ("segment" if args.channels == "split" else "utterance")
-    exports: Any = options.exports(args.export)  # `RecognitionOptions` checks the names
-    if exports is None:
-        exports = possible_exports(frames=granularity == "frame", embedding=args.embedding)
     return RecognitionOptions(
         granularity,
         args.embedding,
@@ -107,12 +105,12 @@ def _asked(args: argparse.Namespace) -> RecognitionOptions:
         segment_min_s=args.segment_min,
         segment_max_s=args.segment_max,
         segment_pad_s=args.segment_pad,
-        exports=exports,
+        exports=parse_exports(args.export, frames=granularity == "frame", embedding=args.embedding),
         export_language=args.export_language,
         labels=parse_labels(args.labels),
         min_confidence=args.min_confidence,
         channels=args.channels,
-        channel_names=tuple(name.strip() for name in args.channel_names.split(",") if name.strip()),
+        channel_names=parse_names(args.channel_names),
         first_s=args.first,
     )
 

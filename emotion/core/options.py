@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from emotion.core.errors import ConfigError
 from emotion.core.labels import LABEL_SETS, LABELS
@@ -142,6 +143,24 @@ def parse_labels(text: str) -> tuple[str, ...]:
     found = [label for name in names for label in LABEL_SETS.get(name, (name,))]
     known = tuple(label for label in LABELS if label in found)
     return known + tuple(label for label in found if label not in LABELS)
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names of channels from a list, separated by commas of either script."""
+    return tuple(name for part in re.split("[,，、]", text) if (name := part.strip()))
+
+
+def parse_exports(text: str, *, frames: bool, embedding: bool) -> tuple[Any, ...]:
+    """Names of exports from a comma-separated list, each once.
+
+    Args:
+        text: The list; ``all`` stands for all that the result allows. `RecognitionOptions` checks
+            the names.
+        frames: Whether the result has frame scores.
+        embedding: Whether its embedding is there.
+    """
+    names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower())))
+    return possible_exports(frames=frames, embedding=embedding) if "all" in names else names
 
 
 def possible_exports(*, frames: bool, embedding: bool) -> tuple[ExportName, ...]:

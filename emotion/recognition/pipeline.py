@@ -101,7 +101,7 @@ def recognize(
     callbacks.stage("decoding")
     with hear(model, path, options, callbacks) as heard:
         for sink in sinks:
-            sink.audio(heard.recording.buffer.blocks())
+            sink.audio(_checked(heard.recording.buffer.blocks(), callbacks))
             if sink.audio_file:
                 callbacks.log(f"[INFO] Preprocessing done → {sink.audio_file} saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
@@ -128,6 +128,12 @@ def recognize(
         sink.finish(result, embedding, parts)
     callbacks.check()
     return result
+
+
+def _checked(blocks: Iterator[Samples], callbacks: ProgressCallbacks) -> Iterator[Samples]:
+    for block in blocks:
+        callbacks.check()
+        yield block
 
 
 def _check_labels(model: LoadedModel, options: RecognitionOptions) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from emotion.audio import Recording
 from emotion.audio.samples import SampleBuffer
 from emotion.audio.segmentation import (
     FRAME_SAMPLES,
-    Probabilities,
     SpeechSegment,
     speech_segments,
     speech_spans,
@@ -77,13 +76,13 @@ def make_plan(
         check: Called between blocks of audio; raises to stop.
         channels: The channels that are heard on their own, by number; none where they are mixed.
     """
-    checked, speech = _Checked(detector, check), {}
+    speech: dict[int, list[Span]] = {}
     parts: list[tuple[SpeechSegment, int]] = []
     if options.granularity == "utterance":
-        silent = not contains_speech(checked, recording.buffer)
+        silent = not contains_speech(detector, recording.buffer, check)
     else:
         for channel, samples in (channels or {0: recording.buffer}).items():
-            segments, speech[channel] = _segments(checked, samples, options)
+            segments, speech[channel] = _segments(detector, samples, options, check)
             parts += [(segment, channel) for segment in segments]
         silent = not parts
     if parts and options.granularity == "segment":
@@ -97,11 +96,14 @@ def make_plan(
 
 
 def _segments(
-    detector: SpeechDetector, samples: SampleBuffer, options: RecognitionOptions
+    detector: SpeechDetector,
+    samples: SampleBuffer,
+    options: RecognitionOptions,
+    check: Callable[[], None],
 ) -> tuple[list[SpeechSegment], list[Span]]:
     """Speech segments, and the stretches of speech that they hold."""
     start = audible_start(samples)
-    probabilities = speech_probabilities(detector, samples, start)
+    probabilities = speech_probabilities(detector, samples, start, check)
     segments = speech_segments(
         probabilities,
         samples.size - start,
@@ -115,19 +117,6 @@ def _segments(
     )
     moved = [replace(part, start=start + part.start, stop=start + part.stop) for part in segments]
     return moved, list(spans)
-
-
-class _Checked:
-    """A detector that lets the caller stop it."""
-
-    def __init__(self, detector: SpeechDetector, check: Callable[[], None]) -> None:
-        self._detector = detector
-        self._check = check
-
-    def blocks(self, samples: SampleBuffer, start: int) -> Iterator[Probabilities]:
-        for block in self._detector.blocks(samples, start):
-            self._check()
-            yield block
 
 
 def _window_warning(recording: Recording, spans: Sequence[Span]) -> tuple[ResultWarning, ...]:

@@ -13,6 +13,7 @@ from emotion.core import paths
 from emotion.core.config import Config
 from emotion.services.recognitions import RecognitionService
 from emotion.ui import views
+from emotion.ui.endpoint import Endpoint, build_endpoint
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
@@ -62,11 +63,13 @@ def build_page(
     examples = load_examples(examples_dir or paths.examples_dir())
     i18n = gr.I18n(**translations())
     cache = Path(get_upload_folder())
-    handlers = Handlers(service, HandOver(cache), Previews(cache, config.audio), examples)
+    hand_over = HandOver(cache)
+    handlers = Handlers(service, hand_over, Previews(cache, config.audio), examples)
     with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
         build_tab(handlers, examples, lambda key: i18n(message_id(key)))
+        build_endpoint(Endpoint(service, hand_over))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
     return Page(blocks, options)

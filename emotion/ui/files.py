@@ -7,6 +7,24 @@ import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+from emotion.services.recognitions import FinishedRun
+from emotion.storage.run_store import (
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    FRAME_EMBEDDINGS_FILE,
+    RESULT_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
+)
+
+_FILES: Final = (
+    RESULT_FILE,
+    AUDIO_FILE,
+    EMBEDDING_FILE,
+    FRAME_EMBEDDINGS_FILE,
+    SEGMENT_EMBEDDINGS_FILE,
+)
 
 
 class HandOver:
@@ -34,6 +52,12 @@ class HandOver:
         folder = self._cache / secrets.token_hex(16)
         folder.mkdir(parents=True)
         return [_place(file, folder / file.name) for file in files]
+
+
+def run_files(hand_over: HandOver, finished: FinishedRun) -> list[str]:
+    """The files of a run for download: the usual ones first, then the exports."""
+    usual = (finished.folder / name for name in _FILES)
+    return hand_over(path for path in (*usual, *finished.exports) if path.is_file())
 
 
 def _place(source: Path, target: Path) -> str:

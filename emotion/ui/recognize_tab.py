@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 
 from emotion.core.config import SAMPLE_RATE_HZ
-from emotion.core.options import Granularity
-from emotion.exports import FORMATS
 from emotion.ui import charts, views
 from emotion.ui.examples import Example
 from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices
-
-Translate = Callable[[str], Any]
-_REMEMBER_GRANULARITY = "(g) => { document.documentElement.dataset.granularity = g; return []; }"
+from emotion.ui.options_panel import OptionControls, Translate, build_options
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,7 @@ class Inputs:
         preview: The last preview made.
         previewed: Which upload that preview belongs to.
         missing: Why there is no recording, told by the page's script.
+        options: What is asked for.
         example: Loads the chosen example.
         choice: The list of examples.
         refresh: Pressed by the page's script when another model answers.
@@ -38,9 +35,7 @@ class Inputs:
     preview: gr.Audio
     previewed: gr.Textbox
     missing: gr.Textbox
-    granularity: gr.Radio
-    embedding: gr.Checkbox
-    exports: gr.Dropdown
+    options: OptionControls
     example: gr.Button
     choice: gr.Dropdown
     refresh: gr.Button
@@ -60,7 +55,6 @@ def build_tab(handlers: Handlers, examples: Sequence[Example], t: Translate) -> 
         with gr.Column(scale=8, min_width=320, elem_id="right"):
             out = _right(start, cancel, t)
     _connect(handlers, inputs, out)
-    _api(handlers)
 
 
 def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button, gr.Button]:
@@ -81,34 +75,11 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
         )
     gr.HTML(views.audio_notes(), elem_id="audio-note", js_on_load=None, apply_default_css=False)
     example, choice, refresh = _examples(examples, t)
-    granularity, embedding, exports = _options(t)
+    options = build_options(t)
     with gr.Row(visible=False):
         preview, previewed, missing = gr.Audio(type="filepath"), gr.Textbox(), gr.Textbox()
-    inputs = Inputs(
-        audio, preview, previewed, missing, granularity, embedding, exports, example, choice,
-        refresh,
-    )  # fmt: skip
+    inputs = Inputs(audio, preview, previewed, missing, options, example, choice, refresh)
     return inputs, start, cancel
-
-
-def _options(t: Translate) -> tuple[gr.Radio, gr.Checkbox, gr.Dropdown]:
-    granularity = gr.Radio(
-        [(t(name), name) for name in get_args(Granularity)],
-        value="utterance",
-        label=t("granularity"),
-        elem_id="granularity",
-    )
-    embedding = gr.Checkbox(
-        label=t("embedding"), info=t("embedding_info"), elem_id="extract-embedding"
-    )
-    exports = gr.Dropdown(
-        [(kind.file, name) for name, kind in FORMATS.items()],
-        multiselect=True,
-        label=t("exports"),
-        info=t("exports_info"),
-        elem_id="exports",
-    )
-    return granularity, embedding, exports
 
 
 def _examples(
@@ -169,7 +140,7 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     audio = inputs.audio
     out.start.click(
         handlers.recognise(out),
-        [audio, inputs.granularity, inputs.embedding, inputs.exports, inputs.missing],
+        [audio, *inputs.options.first(), inputs.missing, *inputs.options.further()],
         out.all(),
         js=_script("beforeStart"),
         concurrency_limit=None,  # the job queue has the limit, and says so
@@ -188,7 +159,14 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
         handlers.withdraw, audio, None, js=_script("exampleLoaded"), queue=False, **private
     )
     inputs.refresh.click(handlers.choices, inputs.choice, inputs.choice, queue=False, **private)
-    inputs.granularity.change(None, inputs.granularity, None, js=_REMEMBER_GRANULARITY, **private)
+    inputs.options.connect(private)
+    audio.change(
+        None,
+        [audio, inputs.options.granularity],
+        inputs.options.granularity,
+        js=_script("suggestGranularity"),
+        **private,
+    )
     _connect_recording(audio, private)
     _connect_preview(handlers, inputs, private)
 
@@ -227,23 +205,3 @@ def _script(function: str) -> str:
 def _constant(values: list[Any]) -> str:
     """A JavaScript function that gives these values."""
     return f"() => {json.dumps(values, ensure_ascii=False)}"
-
-
-def _api(handlers: Handlers) -> None:
-    """The endpoint for `gradio_client`; its components are not on the page."""
-    with gr.Row(visible=False):
-        audio = gr.File(label="audio", type="filepath")
-        granularity = gr.Radio(list(get_args(Granularity)), value="utterance", label="granularity")
-        embedding = gr.Checkbox(False, label="extract_embedding")
-        track = gr.Number(0, label="track", precision=0)  # a default makes it optional
-        result = gr.JSON(label="result")
-        files = gr.File(label="files", file_count="multiple")
-        trigger = gr.Button()
-    trigger.click(
-        handlers.api,
-        [audio, granularity, embedding, track],
-        [result, files],
-        api_name="recognize",
-        api_visibility="public",
-        concurrency_limit=None,
-    )

@@ -75,19 +75,28 @@ def _say(message: Pair, hint: Pair) -> str:
 
 def working(progress: JobProgress, elapsed_s: float) -> str:
     """While it works: what it does, how much is done, and since when."""
-    known = progress.state == "analysing" and progress.total > 1
-    share = 100 * progress.done / progress.total if known else 0.0
+    known = progress.state == "analysing" and progress.total > 1 and progress.total_s > 0
+    share = 100 * progress.done_s / progress.total_s if known else 0.0
     loading = progress.detail if isinstance(progress.detail, Status) else None
     if progress.state == "loading" and loading and loading.total_bytes:
         known, share = True, 100 * loading.fraction
     bar = f'<span style="width:{share:.1f}%"></span>' if known else '<span class="moving"></span>'
-    elapsed = both(pair("elapsed", seconds=elapsed_s))
+    elapsed = both(pair("elapsed", seconds=elapsed_s)) + both(_left(progress))
     return _card(
         "working",
         f'<p class="lead" role="status">{both(stage(progress))}</p>'
         f'<div class="progress" aria-hidden="true">{bar}</div>'
         f'<p class="hint" aria-hidden="true">{elapsed}</p>',
     )
+
+
+def _left(progress: JobProgress) -> Pair:
+    """How long the rest takes; empty where that is not known."""
+    if progress.left_s is None or progress.state != "analysing":
+        return "", ""
+    if progress.left_s < 90:
+        return pair("left_seconds", seconds=max(1, progress.left_s))
+    return pair("left_minutes", minutes=progress.left_s / 60)
 
 
 def stage(progress: JobProgress) -> Pair:

@@ -72,16 +72,17 @@
   });
 
   // --- Previews ---------------------------------------------------------------------------------
-  /** Whether the browser can play a file: it tries. */
-  const playable = (url) => new Promise((resolve) => {
+  /** The length of a file in seconds, by the browser's player; 0 where it cannot play it. */
+  const lengthOf = (url) => new Promise((resolve) => {
     const probe = new Audio();
     const done = (answer) => { probe.removeAttribute('src'); probe.load(); resolve(answer); };
-    const timer = setTimeout(() => done(false), PROBE_MS);
-    probe.onloadedmetadata = () => { clearTimeout(timer); done(probe.duration > 0); };
-    probe.onerror = () => { clearTimeout(timer); resolve(false); };
+    const timer = setTimeout(() => done(0), PROBE_MS);
+    probe.onloadedmetadata = () => { clearTimeout(timer); done(probe.duration || 0); };
+    probe.onerror = () => { clearTimeout(timer); resolve(0); };
     probe.preload = 'metadata';
     probe.src = url;
   });
+  const playable = async (url) => await lengthOf(url) > 0;
 
   let current = null; // path of the upload that a preview may be needed for
 
@@ -196,18 +197,43 @@
     } else clickedMs = performance.now();
   });
 
-  async function beforeStart(audio, granularity, embedding, exports) {
+  // --- Granularity ------------------------------------------------------------------------------
+  // Long recordings get speech segments, unless the visitor has chosen something.
+  const LONG_S = 30;
+  let chosen = false;
+  const lengths = new Map(); // by URL, the last recordings' seconds; 0 where the browser cannot tell
+
+  /** Another granularity for this recording; null where what is chosen stays. */
+  async function suggested(audio, granularity) {
+    if (chosen || !audio?.url) return null;
+    if (!lengths.has(audio.url)) {
+      if (lengths.size > 8) lengths.clear();
+      lengths.set(audio.url, lengthOf(audio.url));
+    }
+    const lengthS = await lengths.get(audio.url);
+    if (chosen || !lengthS) return null;
+    const [from, to] = lengthS > LONG_S ? ['utterance', 'segment'] : ['segment', 'utterance'];
+    return granularity === from ? to : null;
+  }
+
+  async function suggestGranularity(audio, granularity) {
+    return [await suggested(audio, granularity) ?? unchanged()];
+  }
+
+  async function beforeStart(audio, granularity, embedding, exports, missing, ...more) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
     const button = document.getElementById('start-button');
     showResult();
     try {
       if (!isComing()) {
-        return [audio, granularity, embedding, exports, !audio && failed ? 'upload_failed' : ''];
+        const asked = await suggested(audio, granularity) ?? granularity;
+        return [audio, asked, embedding, exports, !audio && failed ? 'upload_failed' : '', ...more];
       }
       button.disabled = true;
       if (pending.kind !== 'example') note('uploading');
       const got = await arrived(); // undefined where it was cleared
-      return [got, granularity, embedding, exports, got === null ? 'upload_failed' : ''];
+      const asked = await suggested(got, granularity) ?? granularity;
+      return [got, asked, embedding, exports, got === null ? 'upload_failed' : '', ...more];
     } finally {
       if (button.disabled) note('');
       pending = null;
@@ -221,9 +247,11 @@
     beforeStart,
     exampleChosen,
     exampleLoaded,
+    granularityChosen: () => { chosen = true; },
     patienceMs: 60_000, // for the upload of a recording, besides twice its length
     recordingCleared: () => { settle(undefined); return []; },
     recordingStarted,
+    suggestGranularity,
     recordingUploaded: (audio) => { settle(audio); return []; },
     usePreview,
   });
