@@ -176,6 +176,13 @@ def test_channels_apart(
     assert records(capsys.readouterr().out)[0]["audio"]["channel"] == 2
 
 
+def test_without_speech_no_emotion_is_named(
+    recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(wav(3.0)) == 0  # a buzz, and a real detector
+    assert capsys.readouterr().out.splitlines()[1] == "  🔇 没有检测到语音 No speech found"
+
+
 def test_labels_confidence_and_the_first_seconds(
     recognize: Callable[..., int], wav: Wav, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,7 +192,8 @@ def test_labels_confidence_and_the_first_seconds(
     assert row["labels"] == ["happy", "sad"] and row["uncertain"] is True
     assert {label for label, score in row["scores"].items() if score} == {"happy", "sad"}
     assert row["audio"]["duration_s"] == 1.5 and "first_only" in codes(row)
-    assert recognize(*options, wav(3.0)) == 0
+    spoken = next((PROJECT_DIR / "examples").glob("angry_*.ogg"))
+    assert recognize(*options, spoken) == 0
     out = capsys.readouterr().out
     assert "❔ 不确定 uncertain (" in out and "Angry" not in out
 

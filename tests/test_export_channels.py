@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pysubs2
 import pytest
 from praatio import textgrid
 
+from emotion.core.results import ResultWarning
 from emotion.exports import write
 from emotion.exports.source import Source
-from tests.export_results import ODD_CLEAN, split_call, with_frames, with_local
+from tests.export_results import ODD_CLEAN, result, split_call, with_frames, with_local
 from tests.test_export_report import page
 
 SPANS = [(0, 1234), (1000, 3500), (3000, 5678)]
@@ -123,3 +125,18 @@ def test_the_report_draws_the_local_curve_with_gaps_where_nobody_speaks(tmp_path
     assert len(lines) == 4  # fearful and sad, each before and after the silence
     assert "sliding windows of 1 s" in read.words
     assert "contribution" not in read.words
+
+
+def test_without_speech_no_export_names_an_emotion(tmp_path: Path) -> None:
+    silent = replace(
+        result(segments=False), warnings=(ResultWarning("no_speech", "No speech was found."),)
+    )
+    (srt,) = write(silent, tmp_path, ["srt"], language="zh")
+    (event,) = pysubs2.load(str(srt), encoding="utf-8")
+    assert event.plaintext == "没有语音"
+    (rttm,) = write(silent, tmp_path, ["rttm"])
+    assert rttm.read_text("utf-8").split()[7] == "no_speech"
+    (table,) = write(silent, tmp_path, ["segments"])
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["No speech"]
+    assert "No speech found" in page(silent, tmp_path).words

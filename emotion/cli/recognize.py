@@ -187,7 +187,8 @@ def _print_finished(path: Path, finished: FinishedRun, *, as_json: bool) -> None
         print(json.dumps(record, ensure_ascii=False), flush=True)
         return
     channel = f" (channel {result.audio.channel})" if result.audio.channel else ""
-    print(f"{readable(path)}{channel}\n  {_named(result)}")
+    verdict = "🔇 没有检测到语音 No speech found" if result.no_speech else _named(result)
+    print(f"{readable(path)}{channel}\n  {verdict}")
     for label, score in sorted(result.scores.items(), key=lambda item: -item[1]):
         if label in result.labels:
             emotion = BY_ID[label]

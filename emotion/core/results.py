@@ -296,6 +296,11 @@ class Result:
     channels: tuple[ChannelResult, ...] = ()
     overlap_s: float | None = None
 
+    @property
+    def no_speech(self) -> bool:
+        """Whether no speech was found, so that the scores stand for no emotion."""
+        return any(warning.code == "no_speech" for warning in self.warnings)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, the five classic fields first; absent parts are left out."""
         data = asdict(replace(self, frames=None, local=None))

@@ -59,14 +59,18 @@ def _static(name: str) -> str:
 def _verdict(source: Source, say: Texts) -> str:
     result = source.result
     emotion = BY_ID[result.emotion]
+    verdict = (
+        f'<span aria-hidden="true">{emotion.emoji}</span> '
+        f"<strong>{_verdict_name(source, say)}</strong> {result.confidence:.1%}"
+    )
+    if result.no_speech:
+        verdict = f'<span aria-hidden="true">🔇</span> <strong>{say("no_speech")}</strong>'
     name = source.speaker(result.audio.channel)
     speaker = f" · {html.escape(name)}" if name else ""
     return (
         f'<header style="--emo:{emotion.colour}"><h1>{say("title")}</h1>'
         f'<p class="file">{html.escape(source.file)}{speaker}</p>'
-        f'<p class="verdict"><span aria-hidden="true">{emotion.emoji}</span> '
-        f"<strong>{_verdict_name(source, say)}</strong> {result.confidence:.1%}</p>"
-        f"{_summary(source)}</header>\n"
+        f'<p class="verdict">{verdict}</p>{_summary(source)}</header>\n'
     )
 
 

@@ -35,6 +35,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "talk": ("说话时间", "Talk time"),
     "quarters": ("各四分之一段", "Quarters"),
     "overlap": ("同时说话 {seconds:.1f} 秒", "{seconds:.1f} s of speech at the same time"),
+    "no_speech": ("没有检测到语音", "No speech found"),
     "nobody": ("没有语音", "no speech"),
     "start": ("开始", "Start"),
     "end": ("结束", "End"),

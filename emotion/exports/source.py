@@ -129,6 +129,8 @@ class Source:
 
     def span_name(self, span: Span) -> str:
         """A span's emotion; one that is uncertain is called so, with the likeliest emotion."""
+        if self.result.no_speech:
+            return "没有语音" if self.language == "zh" else "No speech"
         name = self.name(span.emotion)
         if not span.uncertain:
             return name
@@ -139,7 +141,8 @@ class Source:
         separator = "：" if self.language == "zh" else ": "
         speaker = self.speaker(span.channel)
         before = f"{speaker}{separator}" if speaker else ""
-        return f"{before}{self.span_name(span)} {span.confidence:.1%}"
+        after = "" if self.result.no_speech else f" {span.confidence:.1%}"
+        return f"{before}{self.span_name(span)}{after}"
 
     def tiers(self, channel: int | None) -> tuple[str, str]:
         """Names of a channel's two tiers of annotations: emotions and scores."""
