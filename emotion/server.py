@@ -27,11 +27,13 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
+from emotion.api.live import add_live
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
 from emotion.core.config import Config
 from emotion.core.errors import AddressError, PortInUseError
 from emotion.core.imports import large_import
+from emotion.services.live import LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore, make_own
@@ -57,11 +59,13 @@ class PageHost:
     Args:
         config: Options.
         service: Runs the recognitions.
+        sessions: The live recordings.
     """
 
-    def __init__(self, config: Config, service: RecognitionService) -> None:
+    def __init__(self, config: Config, service: RecognitionService, sessions: LiveSessions) -> None:
         self._config = config
         self._service = service
+        self._sessions = sessions
         self._inner: ASGIApp | None = None
         self._failed = False
         self._stop = asyncio.Event()
@@ -125,7 +129,7 @@ class PageHost:
         from emotion.ui.app import build_page
 
         refuse_addresses()
-        page = build_page(self._service, self._config)
+        page = build_page(self._service, self._sessions, self._config)
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
         gr.mount_gradio_app(
@@ -160,6 +164,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     """
     model = models or ModelService(config)
     service = RecognitionService(model, RunStore(config.server.outputs_dir))
+    sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -172,11 +177,13 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
             host.stop()
             await task
             await asyncio.to_thread(model.stop)
+            sessions.close_all()
 
     app = FastAPI(title="Emotion2Vec+", version=__version__, lifespan=lifespan, docs_url=None)
-    host = PageHost(config, service)
+    host = PageHost(config, service, sessions)
     app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
     add_routes(app, model, lambda: host.ready)
+    add_live(app, sessions)
     app.mount("/", host)
     app.state.models = model
     app.state.service = service

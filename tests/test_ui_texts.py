@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Iterator
 from string import Formatter
 
 import pytest
 
 from emotion.audio.checks import MESSAGES, warning
-from emotion.core import errors
 from emotion.core.errors import (
     AudioDecodeError,
     AudioTooShortError,
@@ -28,6 +25,7 @@ from emotion.core.paths import PROJECT_DIR
 from emotion.core.results import ResultWarning
 from emotion.ui.language import LOCALES, language_of, message_id, translations
 from emotion.ui.texts import TEXTS, pair
+from tests.error_tree import tree
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SOURCES = [path for path in (PROJECT_DIR / "emotion").rglob("*.py") if path.parent.name != "ui"]
@@ -38,10 +36,8 @@ def fields(template: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(template) if name}
 
 
-def all_errors() -> Iterator[type[EmotionError]]:
-    for _, kind in inspect.getmembers(errors, inspect.isclass):
-        if issubclass(kind, EmotionError):
-            yield kind
+def all_errors() -> list[type[EmotionError]]:
+    return [EmotionError, *tree()]
 
 
 @pytest.mark.parametrize("key", TEXTS)
@@ -60,7 +56,7 @@ def test_chinese_is_chinese_with_its_own_punctuation(key: str) -> None:
     assert not re.search(r"[\u4e00-\u9fff][,:;?!]|[,:;?!][\u4e00-\u9fff]", zh)
 
 
-@pytest.mark.parametrize("kind", list(all_errors()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_chinese_message_with_the_same_values(kind: type[EmotionError]) -> None:
     message, hint = ERRORS_ZH[kind.code]
     assert fields(message) == fields(kind.template)

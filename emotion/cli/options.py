@@ -81,7 +81,12 @@ def configuration(args: argparse.Namespace) -> Config:
     )
     names = ("model", "engine", "device", "precision", "hub", "offline", "models_dir")
     engine = given(**{name: option(name) for name in names})
-    server = given(host=option("host"), port=option("port"), outputs_dir=option("output_dir"))
+    server = given(
+        host=option("host"),
+        port=option("port"),
+        outputs_dir=option("output_dir"),
+        live_sessions=option("live_sessions"),
+    )
     return replace(
         config,
         audio=replace(config.audio, **audio),

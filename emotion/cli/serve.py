@@ -16,6 +16,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("serve", help=text, description=text, parents=parents)
     parser.add_argument("--host", metavar="ADDRESS")
     parser.add_argument("--port", type=int, metavar="PORT")
+    text = "live recordings at once; 8 by default, 0 switches them off"
+    parser.add_argument("--live-sessions", type=int, metavar="N", help=text)
     parser.set_defaults(command=run)
 
 

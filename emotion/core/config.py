@@ -111,13 +111,16 @@ class ServerConfig:
         host: Address to listen on.
         port: TCP port.
         outputs_dir: Where run folders are made.
+        live_sessions: Live recordings at once; 0 switches them off.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     outputs_dir: Path = field(default_factory=paths.outputs_dir)
+    live_sessions: int = 8
 
     def __post_init__(self) -> None:
+        _check(0 <= self.live_sessions <= 1000, "live-sessions", self.live_sessions, "0 to 1000")
         _check(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
 
 

@@ -113,6 +113,18 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     ),
     "model_coming": ("{title} 仍在下载中", ""),
     "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
+    "live_full": (
+        "已有 {most} 个实时录音在进行，达到这台服务器的上限",
+        "请等其中一个结束后再试，或上传录音文件",
+    ),
+    "live_not_found": (
+        "找不到这个实时录音：它已结束，或超过 {idle_s:.0f} 秒没有收到声音",
+        "请重新开始",
+    ),
+    "live_chunk": (
+        "实时录音的第 {sequence} 部分先于第 {expected} 部分到达",
+        "请按顺序发送",
+    ),
     "busy": ("已有 {waiting} 个请求在等待，达到上限", "请稍后再试"),
     "job_running": ("上一次识别还在进行", "请等它完成，或先取消它"),
     "job_not_found": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ from gradio.utils import get_upload_folder
 
 from emotion.core import paths
 from emotion.core.config import Config
+from emotion.services.live import LiveSessions
 from emotion.services.recognitions import RecognitionService
 from emotion.ui import views
 from emotion.ui.endpoint import Endpoint, build_endpoint
-from emotion.ui.examples import load_examples
+from emotion.ui.examples import Example, load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
 from emotion.ui.language import message_id, translations
+from emotion.ui.live_handlers import LiveHandlers
+from emotion.ui.live_tab import build_live_tab
+from emotion.ui.options_panel import Translate
 from emotion.ui.previews import Previews
 from emotion.ui.recognize_tab import build_tab
 from emotion.ui.style import head, style_sheet, theme
@@ -51,12 +56,16 @@ class _Blocks(gr.Blocks):
 
 
 def build_page(
-    service: RecognitionService, config: Config, examples_dir: Path | None = None
+    service: RecognitionService,
+    sessions: LiveSessions,
+    config: Config,
+    examples_dir: Path | None = None,
 ) -> Page:
     """Builds the page; Gradio's cache folder (``GRADIO_TEMP_DIR``) must be set before.
 
     Args:
         service: Runs the recognitions.
+        sessions: The live recordings.
         config: Options.
         examples_dir: Where the example clips are.
     """
@@ -65,11 +74,36 @@ def build_page(
     cache = Path(get_upload_folder())
     hand_over = HandOver(cache)
     handlers = Handlers(service, hand_over, Previews(cache, config.audio), examples)
+    live = LiveHandlers(service, sessions, handlers)
     with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
-        build_tab(handlers, examples, lambda key: i18n(message_id(key)))
+        _build_tabs(blocks, handlers, examples, live, lambda key: i18n(message_id(key)), config)
         build_endpoint(Endpoint(service, hand_over))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
     return Page(blocks, options)
+
+
+def _build_tabs(
+    blocks: gr.Blocks,
+    handlers: Handlers,
+    examples: Sequence[Example],
+    live: LiveHandlers,
+    t: Translate,
+    config: Config,
+) -> None:
+    """Puts the tabs into the open Blocks; ``?tab=`` in the address names the open one."""
+    builders: dict[str, Callable[[], None]] = {
+        "recognize": lambda: build_tab(handlers, examples, t),
+        "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
+    }
+    names = list(builders)
+    with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
+        for name, build in builders.items():
+            with gr.Tab(t(f"tab_{name}"), id=name, elem_id=f"tab-{name}") as tab:
+                build()
+            js = f"() => window.emotionPage.tabOpened({name!r}, {names[0]!r})"
+            tab.select(None, None, None, js=js, api_visibility="private")
+    opened = f"() => window.emotionPage.openTab({names!r})"
+    blocks.load(None, None, tabs, js=opened, api_visibility="private")

@@ -126,11 +126,12 @@ class Handlers:
                 problem = problem_of(e)
                 yield cleared(out) | {out.card: views.error(problem.message, problem.hint)}
                 raise problem.toast(lang) from e
-            yield from self._follow(out, job, lang)
+            yield from self.follow(out, job, lang)
 
         return handler
 
-    def _follow(self, out: Outputs, job: RecognitionJob, lang: Lang) -> Iterator[Update]:
+    def follow(self, out: Outputs, job: RecognitionJob, lang: Lang) -> Iterator[Update]:
+        """What the page shows while a job runs, and of its result; leaving cancels the job."""
         idle = {
             out.start: gr.update(interactive=True),
             out.cancel: gr.update(interactive=False),

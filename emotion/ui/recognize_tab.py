@@ -53,7 +53,7 @@ def build_tab(handlers: Handlers, examples: Sequence[Example], t: Translate) -> 
         with gr.Column(scale=4, min_width=320, elem_id="left"):
             inputs, start, cancel = _left(examples, t)
         with gr.Column(scale=8, min_width=320, elem_id="right"):
-            out = _right(start, cancel, t)
+            out = build_outputs(start, cancel, t)
     _connect(handlers, inputs, out)
 
 
@@ -103,18 +103,22 @@ def _examples(
     return example, choice, refresh
 
 
-def _right(start: gr.Button, cancel: gr.Button, t: Translate) -> Outputs:
-    with gr.Row(elem_id="verdict-row", equal_height=True):
+def build_outputs(start: gr.Button, cancel: gr.Button, t: Translate, prefix: str = "") -> Outputs:
+    """Puts what shows a run into the open column.
+
+    Args:
+        start: Begins the run.
+        cancel: Ends it.
+        t: Gives a text of the translations by its key.
+        prefix: Of the components' ids, so that several tabs can have them.
+    """
+    with gr.Row(elem_classes="verdict-row", equal_height=True):
         with gr.Column(scale=1, min_width=300):
-            card = gr.HTML(
-                views.empty(), elem_id="result-card", js_on_load=None, apply_default_css=False
-            )
+            card = _picture(views.empty(), f"{prefix}result-card", "card-slot")
         with gr.Column(scale=1, min_width=300):
-            empty = charts.scores_chart(None)
-            scores = gr.HTML(empty, elem_id="scores-plot", js_on_load=None, apply_default_css=False)
-    empty = charts.timeline(None, "en")
-    timeline = gr.HTML(empty, elem_id="timeline-plot", js_on_load=None, apply_default_css=False)
-    with gr.Row(elem_id="files-row", equal_height=True):
+            scores = _picture(charts.scores_chart(None), f"{prefix}scores-plot", "scores-slot")
+    timeline = _picture(charts.timeline(None, "en"), f"{prefix}timeline-plot", "timeline-slot")
+    with gr.Row(elem_classes="files-row", equal_height=True):
         log = gr.Textbox(
             label=t("log"),
             placeholder=t("log_empty"),
@@ -122,17 +126,25 @@ def _right(start: gr.Button, cancel: gr.Button, t: Translate) -> Outputs:
             max_lines=7,
             interactive=False,
             buttons=["copy"],
-            elem_id="log",
+            elem_id=f"{prefix}log",
+            elem_classes="log-slot",
             min_width=300,
         )
         downloads = gr.File(
             label=t("downloads"),
             file_count="multiple",
             interactive=False,
-            elem_id="downloads",
+            elem_id=f"{prefix}downloads",
+            elem_classes="downloads-slot",
             min_width=300,
         )
     return Outputs(card, scores, timeline, log, downloads, start, cancel)
+
+
+def _picture(value: str, elem_id: str, elem_class: str) -> gr.HTML:
+    return gr.HTML(
+        value, elem_id=elem_id, elem_classes=elem_class, js_on_load=None, apply_default_css=False
+    )
 
 
 def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:

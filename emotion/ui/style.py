@@ -22,7 +22,8 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
-_SCRIPTS: Final = ("page.js", "audio.js")
+_SHEETS: Final = ("style.css", "live.css")
+_SCRIPTS: Final = ("page.js", "tabs.js", "audio.js", "live.js")
 _SCRIPT_TEXTS: Final = (
     "banner",
     "status_",
@@ -32,6 +33,7 @@ _SCRIPT_TEXTS: Final = (
     "lost",
     "too_large",
     "uploading",
+    "live_",
 )
 
 # Light and dark values of Gradio's theme; the page's own are in static/style.css.
@@ -100,7 +102,7 @@ def theme() -> gr.themes.Base:
 
 def style_sheet() -> str:
     """The page's own CSS."""
-    return (_STATIC / "style.css").read_text(encoding="utf-8")
+    return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SHEETS)
 
 
 def head() -> str:

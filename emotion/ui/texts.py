@@ -149,6 +149,48 @@ TEXTS: Final[dict[str, Pair]] = {
         "服务器日志中有这个编号和原因",
         "The server's log holds this id and the cause",
     ),
+    # Tabs and the live tab.
+    "tab_recognize": ("识别", "Recognise"),
+    "tab_live": ("实时", "Live"),
+    "live_title": ("实时识别", "Live"),
+    "live_start": ("🎙️ 开始录音", "🎙️ Start recording"),
+    "live_stop": ("⏹ 停止并识别", "⏹ Stop and recognise"),
+    "live_retry": ("再试一次", "Try again"),
+    "live_window": (
+        "每秒一次，只听最近 {window:.0f} 秒；停止后按语音片段重新识别整段录音，"
+        "并像普通录音一样保存。",
+        "Every second, from the last {window:.0f} s only. When you stop, the whole recording is "
+        "recognised anew by speech segment and saved like any other.",
+    ),
+    "live_idle": ("还没有开始", "Not started"),
+    "live_asking": ("正在等待麦克风许可……", "Waiting for permission to use the microphone…"),
+    "live_listening": ("正在听……", "Listening…"),
+    "live_silence": ("静音", "Silence"),
+    "live_stopping": ("正在发送最后一部分……", "Sending the last part…"),
+    "live_done": ("录音已结束，结果在下面", "The recording has ended. Its result is below"),
+    "live_curve": ("最近 60 秒", "The last 60 s"),
+    "live_now": ("现在", "now"),
+    "live_level": ("音量", "Level"),
+    "live_denied": (
+        "浏览器没有使用麦克风的许可。请在地址栏中允许，然后重试。",
+        "The browser may not use the microphone. Allow it in the address bar and try again.",
+    ),
+    "live_no_microphone": ("没有找到麦克风", "There is no microphone"),
+    "live_insecure": (
+        "浏览器只允许在 https 或本机地址上使用麦克风",
+        "Browsers give the microphone to https pages and to this machine's own address only",
+    ),
+    "live_unsupported": (
+        "这个浏览器不能以 16 kHz 录音。请换用 Chrome 或 Edge，或上传录音文件。",
+        "This browser cannot record at 16 kHz. Use Chrome or Edge, or upload a recording.",
+    ),
+    "live_lost": (
+        "与服务器的连接中断，之后的声音没有送达；已送达的部分可以识别。",
+        "The connection to the server was lost, and sound after that did not arrive. What arrived "
+        "can be recognised.",
+    ),
+    "live_retrying": ("连接不稳定，正在重发……", "The connection is unsteady. Sending again…"),
+    "live_off": ("这台服务器关闭了实时识别", "Live recognition is switched off on this server"),
     # Charts.
     "scores": ("九种情绪的得分", "Scores of the nine emotions"),
     "timeline": ("情绪随时间的变化", "Emotions over time"),

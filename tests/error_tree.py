@@ -1,0 +1,18 @@
+"""Every class of the tree of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emotion.core import errors, live_errors
+from emotion.core.errors import EmotionError
+
+MODULES = (errors, live_errors)
+
+
+def tree(root: type[EmotionError] = EmotionError) -> Iterator[type[EmotionError]]:
+    """All classes below a class, without those that tests made."""
+    for child in root.__subclasses__():
+        if child.__module__ in {module.__name__ for module in MODULES}:
+            yield child
+            yield from tree(child)
