@@ -12,6 +12,7 @@ from emotion.audio.segmentation import (
     Probabilities,
     SpeechSegment,
     has_speech,
+    long_pauses,
     speech_segments,
     speech_spans,
 )
@@ -21,7 +22,7 @@ FRAME_S = FRAME_SAMPLES / 16_000
 
 def timeline(*parts: tuple[float, float]) -> Probabilities:
     """Probabilities of (seconds, value) after one another."""
-    values = [np.full(round(seconds / FRAME_S), value) for seconds, value in parts]
+    values = [np.zeros(0), *(np.full(round(seconds / FRAME_S), value) for seconds, value in parts)]
     return np.concatenate(values).astype(np.float32)
 
 
@@ -57,6 +58,14 @@ def test_a_closure_is_no_pause_and_a_note_is_no_speech() -> None:
     assert len(speech_spans(timeline((1, 0.9), (0.2, 0), (1, 0.9)))) == 2
     assert not has_speech(timeline((1, 0), (0.2, 0.9), (1, 0)))
     assert has_speech(timeline((1, 0), (0.3, 0.9), (1, 0)))
+
+
+def test_speech_is_missed_in_long_pauses_or_anywhere() -> None:
+    values = timeline((1.2, 0), (1, 0.9), (0.8, 0), (1, 0.9), (1.5, 0.2), (0.1, 0.9), (2, 0))
+    found = [(round(a * FRAME_S, 1), round(b * FRAME_S, 1)) for a, b in long_pauses(values)]
+    assert found == [(0.0, 1.2), (4.0, 7.6)]
+    assert long_pauses(timeline((0.5, 0.2))) == [(0, 16)]
+    assert long_pauses(timeline((0.5, 0.9))) == [] and long_pauses(timeline()) == [(0, 0)]
 
 
 @pytest.mark.parametrize("values", [[], [0.0], [0.2] * 500])

@@ -169,6 +169,38 @@ def test_a_voice_too_high_is_found_on_the_second_look() -> None:
     assert contains_speech(Low(), SampleBuffer.of(ramp))
 
 
+def test_only_long_pauses_are_looked_at_again() -> None:
+    looks: list[int] = []
+
+    class Low:
+        """Hears speech from 1 to 3 s and from 3.6 to 5 s, and in all that is slow."""
+
+        def blocks(self, samples: SampleBuffer, start: int) -> Iterator[NDArray[np.float32]]:
+            looks.append(samples.size - start)
+            found = np.full(-(-looks[-1] // 512), float(len(looks) > 1), np.float32)
+            if len(looks) == 1:
+                found[31:94] = found[113:156] = 0.8
+            yield found
+
+    ramp = np.linspace(0.1, 0.5, 8 * 16_000 + 7, dtype=np.float32)
+    found = speech_probabilities(Low(), SampleBuffer.of(ramp), 7)
+    assert looks == [128_000, 31 * 768, (250 - 156) * 768]
+    assert found.size == 250 and not found[94:113].any()
+    assert (found[:31] == 1).all() and (found[156:] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["05-02-02-01-14", "05-02-02-01-18"])
+def test_calm_speech_hides_no_scream(detector: SileroDetector, speech: Path, name: str) -> None:
+    scream = read(speech / "ravdess" / f"rav{name[-2:]}" / f"ravdess_03-01-{name}.ogg")
+    calm, pause = decode(EXAMPLES[0], AudioConfig()).samples, np.zeros(24_000, np.float32)
+    samples = np.concatenate([calm, pause, 0.1 * scream / scream.std(), pause, calm])
+    probabilities = speech_probabilities(detector, SampleBuffer.of(samples))
+    found = speech_segments(probabilities, samples.size, min_s=1, max_s=15, pad_s=0.1)
+    begins, ends = calm.size + pause.size, samples.size - calm.size - pause.size
+    inside = [min(part.stop, ends) - max(part.start, begins) for part in found]
+    assert len(found) >= 3 and max(inside) > 16_000
+
+
 def test_silence_before_the_sound_moves_no_frame(detector: SileroDetector) -> None:
     clip = decode(EXAMPLES[0], AudioConfig()).samples
     floor = 5e-4 * np.random.default_rng(0).uniform(-1, 1, 160_123).astype(np.float32)

@@ -63,6 +63,19 @@ def has_speech(probabilities: Probabilities) -> bool:
     return bool(speech_spans(probabilities))
 
 
+def long_pauses(probabilities: Probabilities) -> list[Frames]:
+    """Where speech could have been missed: (start, stop) in frames, in order.
+
+    Pauses from 1 s on; the whole where there is no speech, however short.
+    """
+    spans = speech_spans(probabilities)
+    if not spans:
+        return [(0, len(probabilities))]
+    edges = [0, *(edge for span in spans for edge in span), len(probabilities)]
+    gaps = zip(edges[::2], edges[1::2], strict=True)
+    return [(a, b) for a, b in gaps if b - a >= _SHORT_PAUSE_FRAMES]
+
+
 def speech_segments(
     probabilities: Probabilities, samples: int, *, min_s: float, max_s: float, pad_s: float
 ) -> list[SpeechSegment]:
