@@ -198,7 +198,7 @@ def test_calm_speech_hides_no_scream(detector: SileroDetector, speech: Path, nam
     found = speech_segments(probabilities, samples.size, min_s=1, max_s=15, pad_s=0.1)
     begins, ends = calm.size + pause.size, samples.size - calm.size - pause.size
     inside = [min(part.stop, ends) - max(part.start, begins) for part in found]
-    assert len(found) >= 3 and max(inside) > 16_000
+    assert len(found) >= 3 and max(inside) > 8_000  # half a second of it at least
 
 
 def test_silence_before_the_sound_moves_no_frame(detector: SileroDetector) -> None:
