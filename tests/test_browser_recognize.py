@@ -68,23 +68,23 @@ def test_upload_recognise_read_and_download(
         assert (audio.getframerate(), audio.getnchannels()) == (16_000, 1)
 
 
-def test_frame_mode_draws_the_curve_where_its_place_was(
-    visit: Open, site: Site, clip: Path
-) -> None:
+def test_frame_mode_draws_both_curves(visit: Open, site: Site, clip: Path) -> None:
     page = visit(site)
     upload(page, clip)
     timeline = page.locator("#timeline-plot")
-    expect(timeline).to_be_hidden()
     page.locator("#granularity input[value=frame]").check()
-    expect(timeline).to_be_visible()
-    before = page.locator("#log").bounding_box()["y"]
     start(page)
     finished(page)
     svg = timeline.locator("svg[role=img]")
     expect(svg).to_be_visible()
-    expect(svg.locator("polyline")).to_have_count(9)
-    expect(timeline).to_contain_text("exact contribution")
-    assert abs(page.locator("#log").bounding_box()["y"] - before) < 60, "the page jumped"
+    expect(timeline).to_contain_text("sliding windows of 1 s")
+    contribution = timeline.locator("[data-choice=contribution]")
+    expect(contribution).to_have_attribute("aria-pressed", "false")
+    before = svg.inner_html()
+    contribution.click()
+    expect(contribution).to_have_attribute("aria-pressed", "true")
+    expect(timeline.locator("[data-curve=contribution]").last).to_be_visible()
+    expect(svg).not_to_have_js_property("innerHTML", before)
     names = page.locator("#downloads a[download]").all()
     assert len(names) == 2
 

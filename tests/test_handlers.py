@@ -77,11 +77,11 @@ class TestHandlers:
         assert [Path(file).name for file in state["downloads"]] == [RESULT_FILE, AUDIO_FILE]
         assert "[INFO] Warmup completed. Ready for inference." in state["log"]
         assert state["start"]["interactive"] and not state["cancel"]["interactive"]
-        assert "is-empty" in state["timeline"]
+        assert "processed_audio.wav" in state["timeline"] and '"kind":"whole"' in state["timeline"]
 
     def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
         state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, [], "", request()))
-        assert "<polyline" in state["timeline"]
+        assert '"contribution":{' in state["timeline"] and '"local":' in state["timeline"]
         assert [Path(file).name for file in state["downloads"]][2:] == [
             EMBEDDING_FILE,
             FRAME_EMBEDDINGS_FILE,

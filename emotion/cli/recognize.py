@@ -212,7 +212,7 @@ def _named(part: Result | Segment | ChannelResult | Quarter) -> str:
         return "no speech"
     emotion = BY_ID[part.emotion]
     text = f"{emotion.emoji} {emotion.zh} {emotion.en}  {part.confidence:.1%}"
-    return f"❔ 不确定 uncertain ({text})" if part.uncertain else text
+    return f"🤷 不确定 Uncertain ({text})" if part.uncertain else text
 
 
 def _print_segments(result: Result) -> None:

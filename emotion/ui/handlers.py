@@ -30,7 +30,8 @@ from emotion.services.recognitions import (
     RecognitionJob,
     RecognitionService,
 )
-from emotion.ui import charts, views
+from emotion.storage.run_store import AUDIO_FILE
+from emotion.ui import charts, timeline, views
 from emotion.ui.examples import Example
 from emotion.ui.files import HandOver, run_files
 from emotion.ui.form import Form, LabelChoice
@@ -149,7 +150,7 @@ class Handlers:
                 update = {out.card: card, out.log: "\n".join(progress.log)}
                 yield cleared(out) | update | busy if first else update
                 first = False
-            yield self._finished(out, job.result(), job.progress.log, lang) | idle
+            yield self._finished(out, job.result(), job.progress.log) | idle
         except CancelledError:
             yield cleared(out) | {out.card: views.cancelled()} | idle
         except Exception as e:
@@ -161,16 +162,15 @@ class Handlers:
         finally:
             self._service.jobs.cancel(job)  # a visitor who left; an ended job does not mind
 
-    def _finished(
-        self, out: Outputs, finished: FinishedRun, log: Sequence[str], lang: Lang
-    ) -> Update:
-        result = finished.result
+    def _finished(self, out: Outputs, finished: FinishedRun, log: Sequence[str]) -> Update:
+        result, files = finished.result, run_files(self._hand_over, finished)
+        audio = next((path for path in map(Path, files) if path.name == AUDIO_FILE), None)
         return {
             out.card: views.result(result),
             out.scores: charts.scores_chart(result),
-            out.timeline: charts.timeline(result, lang),
+            out.timeline: timeline.figure(result, audio),
             out.log: "\n".join(log),
-            out.downloads: run_files(self._hand_over, finished),
+            out.downloads: files,
         }
 
     def cancel(self, request: gr.Request) -> None:
@@ -237,7 +237,7 @@ def cleared(out: Outputs) -> Update:
     """What the outputs beside the card show while there is no result."""
     return {
         out.scores: charts.scores_chart(None),
-        out.timeline: charts.timeline(None, "en"),
+        out.timeline: timeline.empty(),
         out.log: "",
         out.downloads: None,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from emotion.core.config import SAMPLE_RATE_HZ
-from emotion.ui import charts, views
+from emotion.ui import charts, timeline, views
 from emotion.ui.examples import Example
 from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices
 from emotion.ui.options_panel import OptionControls, Translate, build_options
@@ -117,7 +117,7 @@ def build_outputs(start: gr.Button, cancel: gr.Button, t: Translate, prefix: str
             card = _picture(views.empty(), f"{prefix}result-card", "card-slot")
         with gr.Column(scale=1, min_width=300):
             scores = _picture(charts.scores_chart(None), f"{prefix}scores-plot", "scores-slot")
-    timeline = _picture(charts.timeline(None, "en"), f"{prefix}timeline-plot", "timeline-slot")
+    drawing = _picture(timeline.empty(), f"{prefix}timeline-plot", "timeline-slot")
     with gr.Row(elem_classes="files-row", equal_height=True):
         log = gr.Textbox(
             label=t("log"),
@@ -138,7 +138,7 @@ def build_outputs(start: gr.Button, cancel: gr.Button, t: Translate, prefix: str
             elem_classes="downloads-slot",
             min_width=300,
         )
-    return Outputs(card, scores, timeline, log, downloads, start, cancel)
+    return Outputs(card, scores, drawing, log, downloads, start, cancel)
 
 
 def _picture(value: str, elem_id: str, elem_class: str) -> gr.HTML:

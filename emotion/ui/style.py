@@ -22,8 +22,19 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
-_SHEETS: Final = ("style.css", "live.css")
-_SCRIPTS: Final = ("page.js", "tabs.js", "audio.js", "live.js")
+_SHEETS: Final = ("style.css", "timeline.css", "live.css")
+_SCRIPTS: Final = (
+    "page.js",
+    "tabs.js",
+    "audio.js",
+    "timeline_data.js",
+    "timeline_draw.js",
+    "timeline_words.js",
+    "timeline_parts.js",
+    "timeline_table.js",
+    "timeline.js",
+    "live.js",
+)
 _SCRIPT_TEXTS: Final = (
     "banner",
     "status_",
@@ -34,6 +45,7 @@ _SCRIPT_TEXTS: Final = (
     "too_large",
     "uploading",
     "live_",
+    "tl_",
 )
 
 # Light and dark values of Gradio's theme; the page's own are in static/style.css.

@@ -193,26 +193,6 @@ TEXTS: Final[dict[str, Pair]] = {
     "live_off": ("这台服务器关闭了实时识别", "Live recognition is switched off on this server"),
     # Charts.
     "scores": ("九种情绪的得分", "Scores of the nine emotions"),
-    "timeline": ("情绪随时间的变化", "Emotions over time"),
-    "timeline_none": ("识别后在这里显示曲线", "The curve appears here after recognition"),
-    "timeline_desc": (
-        "每 0.1 秒九种情绪的得分，从 0 到 {end:.1f} 秒。最强的依次为：{runs}。",
-        "Scores of nine emotions every 0.1 s, from 0 to {end:.1f} s. Strongest in turn: {runs}.",
-    ),
-    "timeline_run": ("{start:.1f} 秒起{name}", "{name} from {start:.1f} s"),
-    "timeline_note": (
-        "曲线是每一刻对整段结果的精确贡献（按帧的 logit 平均即得整段结果），并不是只听这一刻的局部"
-        "读数：注意力机制让每一帧都听到整段音频。",
-        "The curve is each moment's exact contribution to the utterance result (the mean of the "
-        "frame logits gives it), not a local reading: attention lets every frame hear the whole "
-        "clip.",
-    ),
-    "timeline_sampled": (
-        "录音较长，图中每点为 {step:.1f} 秒的平均；完整数据见 result.json。",
-        "A long recording: each point is a mean over {step:.1f} s; result.json has every step.",
-    ),
-    "strongest": ("最强情绪", "Strongest"),
-    "axis_time": ("时间（秒）", "Time (s)"),
     # Files and log.
     "downloads": ("下载", "Downloads"),
     "log": ("处理日志", "Processing log"),
@@ -240,6 +220,99 @@ TEXTS: Final[dict[str, Pair]] = {
     "phase_warming": ("预热", "warming up"),
     "phase_ready": ("就绪", "ready"),
     "phase_failed": ("失败", "failed"),
+    # Timeline.
+    "timeline": ("时间线", "Timeline"),
+    "timeline_none": (
+        "识别后在这里显示波形、情绪片段和曲线",
+        "Waveform, emotions and curves appear here after recognition",
+    ),
+    "timeline_desc": (
+        "从 0 到 {end:.1f} 秒，最强的情绪依次为：{runs}。",
+        "From 0 to {end:.1f} s. Strongest emotions in turn: {runs}.",
+    ),
+    "timeline_run": ("{start:.1f} 秒起{name}", "{name} from {start:.1f} s"),
+    "timeline_click": ("点击即从该处播放。", "Click to listen from there."),
+    "timeline_keys": (
+        "键盘：方向键 1 秒，PageUp/PageDown 10 秒，N/P 下一段或上一段，空格播放或暂停；"
+        "加号、减号或 Ctrl+滚轮缩放。",
+        "Keys: arrows 1 s, Page Up/Down 10 s, N/P next or previous segment, Space plays or pauses; "
+        "plus, minus or Ctrl+wheel zoom.",
+    ),
+    "timeline_note": (
+        "贡献曲线是每一刻对整段结果的精确贡献（按帧的 logit 平均即得整段结果），并不是只听这一刻的"
+        "局部读数：注意力机制让每一帧都听到整段音频。",
+        "The contribution curve is each moment's exact contribution to the utterance result (the "
+        "mean of the frame logits gives it), not a local reading: attention lets every frame hear "
+        "the whole clip.",
+    ),
+    "timeline_local": (
+        "局部曲线由 {window:g} 秒的滑动窗口得出，每个窗口单独听：这一刻本身听起来如何。"
+        "没有语音的地方没有曲线。",
+        "The local curve comes from sliding windows of {window:g} s, each heard on its own: what a "
+        "moment sounds like by itself. Where there is no speech there is no curve.",
+    ),
+    "timeline_windows": (
+        "录音较长，按等长窗口分析；窗口边界不是语音的边界。",
+        "A long recording, analysed in equal windows; their borders are no borders of speech.",
+    ),
+    "timeline_uncertain": (
+        "斜线部分为不确定：最高得分低于设定的置信度。",
+        "Hatched parts are uncertain: their highest score is below the wanted confidence.",
+    ),
+    "timeline_sampled": (
+        "录音较长，曲线上每点是一小段时间的平均；完整数据见 result.json。",
+        "A long recording: each point of the curves is a mean; result.json has every step.",
+    ),
+    "speech_time": ("语音", "Speech"),
+    "silence_time": ("静音", "Silence"),
+    "overlap_time": ("重叠", "Overlap"),
+    "talk_time": ("说话时长", "Talk time"),
+    "recording": ("录音", "Recording"),
+    "whole": ("整体", "Overall"),
+    "course": ("变化", "Course"),
+    "nobody": ("无人说话", "nobody speaks"),
+    "length_s": ("{seconds} 秒", "{seconds} s"),
+    "length_min": ("{minutes} 分 {seconds} 秒", "{minutes} min {seconds} s"),
+    "length_h": ("{hours} 小时 {minutes} 分", "{hours} h {minutes} min"),
+    "uncertain": ("不确定", "Uncertain"),
+    "uncertain_strongest": ("最接近：{name} {percent}", "Closest: {name} {percent}"),
+    "uncertain_why": (
+        "最高得分低于设定的置信度 {percent}",
+        "The highest score is below the wanted confidence of {percent}",
+    ),
+    "no_speech": ("没有检测到语音", "No speech found"),
+    "no_speech_why": (
+        "模型对任何声音都会给出得分，这里的得分没有意义。",
+        "The model scores any sound. Here the scores mean nothing.",
+    ),
+    "no_speech_scores": (
+        "没有检测到语音，这些得分不代表任何情绪。",
+        "No speech was found: these scores stand for no emotion.",
+    ),
+    "tl_position": ("播放位置", "Position in the recording"),
+    "tl_wave": ("波形", "Waveform"),
+    "tl_channel": ("声道 {number}", "Channel {number}"),
+    "tl_nobody": ("无人说话", "Nobody speaks"),
+    "tl_no_speech": ("没有检测到语音", "No speech was found"),
+    "tl_strongest": ("最强情绪", "Strongest"),
+    "tl_curve": ("曲线", "Curve"),
+    "tl_local": ("局部", "Local"),
+    "tl_contribution": ("贡献", "Contribution"),
+    "tl_zoom_in": ("放大", "Zoom in"),
+    "tl_zoom_out": ("缩小", "Zoom out"),
+    "tl_zoom_all": ("全部", "All"),
+    "tl_uncertain": ("不确定", "Uncertain"),
+    "tl_segments": ("语音片段", "Segments"),
+    "tl_windows": ("分析窗口", "Windows"),
+    "tl_previous": ("上一页", "Previous"),
+    "tl_next": ("下一页", "Next"),
+    "tl_play_from": ("播放", "Play from"),
+    "tl_column_start": ("开始", "Start"),
+    "tl_column_end": ("结束", "End"),
+    "tl_column_channel": ("声道", "Channel"),
+    "tl_column_emotion": ("情绪", "Emotion"),
+    "tl_column_confidence": ("置信度", "Confidence"),
+    "tl_column_second": ("次要情绪", "Second"),
 }
 
 

@@ -13,7 +13,7 @@ from emotion.core.labels import BY_ID, Emotion
 from emotion.core.results import Result
 from emotion.recognition.opening import Status
 from emotion.services.jobs import JobProgress
-from emotion.ui.charts import both, percent
+from emotion.ui.charts import both, emoji, percent
 from emotion.ui.texts import pair
 
 
@@ -113,20 +113,47 @@ def stage(progress: JobProgress) -> Pair:
 
 def result(value: Result) -> str:
     """The verdict, what else was heard, warnings, and which model answered."""
-    emotion = BY_ID[value.emotion]
-    confidence = pair("confidence", percent=percent(value.confidence))
-    verdict = (
-        f'<div class="verdict"><span class="face emoji" aria-hidden="true">{emotion.emoji}</span>'
-        f'<div><p class="emotion">{_name(emotion)}</p>'
-        f'<p class="confidence">{both(confidence)}</p></div></div>'
+    if value.no_speech:
+        reason = both(pair("no_speech_why"))
+        verdict, more, colour = _verdict("🔇", _pair(pair("no_speech")), reason), "", "var(--ink)"
+    elif value.uncertain:
+        verdict, more, colour = _uncertain(value), _secondary(value), "var(--ink)"
+    else:
+        emotion = BY_ID[value.emotion]
+        confidence = both(pair("confidence", percent=percent(value.confidence)))
+        verdict = _verdict(emotion.emoji, _name(emotion), confidence)
+        more, colour = _secondary(value), emotion.colour
+    card = _card("result", f"{verdict}{more}{_warnings(value)}{_facts(value)}")
+    return card.replace("<section ", f'<section style="--emo:{colour}" ', 1)
+
+
+def _verdict(face: str, name: str, confidence: str, more: str = "") -> str:
+    words = f'<p class="emotion">{name}</p><p class="confidence">{confidence}</p>{more}'
+    return (
+        f'<div class="verdict"><span class="face emoji" aria-hidden="true">{face}</span>'
+        f"<div>{words}</div></div>"
     )
-    body = f"{verdict}{_secondary(value)}{_warnings(value)}{_facts(value)}"
-    card = _card("result", body)
-    return card.replace("<section ", f'<section style="--emo:{emotion.colour}" ', 1)
+
+
+def _uncertain(value: Result) -> str:
+    """The verdict where no score is as high as wanted: the strongest is named, but small."""
+    emotion, share = BY_ID[value.emotion], percent(value.confidence)
+    zh = pair("uncertain_strongest", name=emotion.zh, percent=share)[0]
+    en = pair("uncertain_strongest", name=emotion.en, percent=share)[1]
+    wanted = pair("uncertain_why", percent=percent(value.min_confidence))
+    why = f'<p class="why">{both(wanted)}</p>'
+    strongest = f"{emoji(emotion.emoji)} {both((zh, en))}"
+    return _verdict("🤷", _pair(pair("uncertain")), strongest, why)
+
+
+def _pair(text: Pair) -> str:
+    """Both languages at once, as the names of emotions are shown in the verdict."""
+    zh, en = text
+    return f'<span lang="zh-CN">{zh}</span> <span lang="en">{en}</span>'
 
 
 def _name(emotion: Emotion) -> str:
-    return f'<span lang="zh-CN">{emotion.zh}</span> <span lang="en">{emotion.en}</span>'
+    return _pair((emotion.zh, emotion.en))
 
 
 def _secondary(value: Result) -> str:
