@@ -99,3 +99,20 @@ def test_one_label_is_refused_in_the_visitors_language(
     start(page)
     expect(page.locator("#result-card")).to_contain_text("labels 的值是")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_long_recording_gets_the_player_that_reads_only_what_is_heard(
+    visit: Open, fake_site: Site, clip: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.flac"
+    sound = np.zeros(11 * 60 * 16_000, np.float32)
+    sound[:32_000] = tone(2.0)
+    soundfile.write(path, sound, 16_000)
+    page = visit(fake_site)
+    zone = page.locator("#audio-input")
+    zone.locator("input[type=file]").set_input_files(path)
+    expect(zone.locator("audio.standard-player")).to_be_visible()
+    expect(zone.locator("#waveform")).to_have_count(0)
+    drop(page, clip)
+    expect(zone.locator("#waveform")).to_be_visible()
+    wait_for_player(page, clip.name)

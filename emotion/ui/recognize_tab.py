@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.ui import charts, timeline, views
 from emotion.ui.examples import Example
 from emotion.ui.handlers import Handlers, Outputs, cleared, example_choices
 from emotion.ui.options_panel import OptionControls, Translate, build_options
+from emotion.ui.style import WAVEFORM
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def _left(examples: Sequence[Example], t: Translate) -> tuple[Inputs, gr.Button,
         sources=["upload", "microphone"],
         type="filepath",
         buttons=["download"],
-        waveform_options=gr.WaveformOptions(
-            sample_rate=SAMPLE_RATE_HZ, waveform_color="#8fa3b5", waveform_progress_color="#0f766e"
-        ),
+        waveform_options=gr.WaveformOptions(**WAVEFORM),
         elem_id="audio-input",
     )
     with gr.Row(elem_id="actions"):
@@ -175,8 +173,8 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     audio.change(
         None,
         [audio, inputs.options.granularity],
-        inputs.options.granularity,
-        js=_script("suggestGranularity"),
+        [inputs.options.granularity, audio],
+        js=_script("suitLength"),
         **private,
     )
     _connect_recording(audio, private)

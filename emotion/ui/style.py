@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gradio as gr
 
+from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.ui.texts import TEXTS, TITLE
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -47,6 +48,13 @@ _SCRIPT_TEXTS: Final = (
     "live_",
     "tl_",
 )
+
+# The player of the input; the page's script changes it for long recordings.
+WAVEFORM: Final[dict[str, Any]] = {
+    "sample_rate": SAMPLE_RATE_HZ,
+    "waveform_color": "#8fa3b5",
+    "waveform_progress_color": "#0f766e",
+}
 
 # Light and dark values of Gradio's theme; the page's own are in static/style.css.
 _LOOK: Final[dict[str, str]] = {
@@ -120,6 +128,7 @@ def style_sheet() -> str:
 def head() -> str:
     """The page's scripts, with their texts."""
     texts = {key: pair for key, pair in TEXTS.items() if key.startswith(_SCRIPT_TEXTS)}
-    data = json.dumps({"title": TITLE, "texts": texts}, ensure_ascii=False).replace("<", "\\u003c")
+    values = {"title": TITLE, "texts": texts, "waveform": WAVEFORM}
+    data = json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")
     scripts = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     return f"<script>window.emotionPage = {data};\n{scripts}</script>"

@@ -111,6 +111,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "stage_queued": ("排队中，前面的任务完成后开始", "Waiting for other recordings to finish"),
     "stage_loading": ("正在加载模型：{phase}", "Loading the model: {phase}"),
     "stage_decoding": ("正在读取音频", "Reading the audio"),
+    "stage_searching": ("正在寻找语音", "Looking for speech"),
     "stage_analysing": ("正在识别：第 {done}/{total} 段", "Recognising: window {done} of {total}"),
     "left_seconds": ("，约剩 {seconds:.0f} 秒", ", about {seconds:.0f} s left"),
     "left_minutes": ("，约剩 {minutes:.0f} 分钟", ", about {minutes:.0f} min left"),

@@ -107,6 +107,8 @@ def stage(progress: JobProgress) -> Pair:
         status = progress.detail
         zh, en = pair(f"phase_{status.phase}", percent=f"{100 * status.fraction:.0f}%")
         return pair("stage_loading", phase=zh)[0], pair("stage_loading", phase=en)[1]
+    if progress.state == "analysing" and not progress.total:
+        return pair("stage_searching")
     window = min(progress.done + 1, progress.total)
     return pair(f"stage_{progress.state}", done=window, total=progress.total, phase="")
 

@@ -203,21 +203,36 @@
   let chosen = false;
   const lengths = new Map(); // by URL, the last recordings' seconds; 0 where the browser cannot tell
 
+  function secondsOf(url) {
+    if (!lengths.has(url)) {
+      if (lengths.size > 8) lengths.clear();
+      lengths.set(url, lengthOf(url));
+    }
+    return lengths.get(url);
+  }
+
   /** Another granularity for this recording; null where what is chosen stays. */
   async function suggested(audio, granularity) {
     if (chosen || !audio?.url) return null;
-    if (!lengths.has(audio.url)) {
-      if (lengths.size > 8) lengths.clear();
-      lengths.set(audio.url, lengthOf(audio.url));
-    }
-    const lengthS = await lengths.get(audio.url);
+    const lengthS = await secondsOf(audio.url);
     if (chosen || !lengthS) return null;
     const [from, to] = lengthS > LONG_S ? ['utterance', 'segment'] : ['segment', 'utterance'];
     return granularity === from ? to : null;
   }
 
-  async function suggestGranularity(audio, granularity) {
-    return [await suggested(audio, granularity) ?? unchanged()];
+  // The waveform player reads the whole file into memory, the browser's own only what is heard.
+  const WAVEFORM_S = 600;
+  let waveform = true;
+
+  /** What the length of a recording decides: the granularity, and the kind of player. */
+  async function suitLength(audio, granularity) {
+    const asked = await suggested(audio, granularity) ?? unchanged();
+    if (!audio?.url) return [asked, unchanged()];
+    const short = await secondsOf(audio.url) <= WAVEFORM_S;
+    if (short === waveform) return [asked, unchanged()];
+    waveform = short;
+    const options = { ...page.waveform, show_recording_waveform: short };
+    return [asked, { __type__: 'update', waveform_options: options }];
   }
 
   async function beforeStart(audio, granularity, embedding, exports, missing, ...more) {
@@ -251,7 +266,7 @@
     patienceMs: 60_000, // for the upload of a recording, besides twice its length
     recordingCleared: () => { settle(undefined); return []; },
     recordingStarted,
-    suggestGranularity,
+    suitLength,
     recordingUploaded: (audio) => { settle(audio); return []; },
     usePreview,
   });
