@@ -1,4 +1,4 @@
-"""The nine scores as bars: what they show, well-formed and escaped."""
+"""The bars: what they show, that they are well-formed and escaped; what all pictures share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from emotion.core.labels import EMOTIONS, LABELS
-from emotion.ui.charts import DASHES, both, percent, scores_chart
+from emotion.ui.charts import DASHES, both, emoji, percent, scores_chart
 from tests.timeline_results import NO_SPEECH, result
 
 
@@ -50,12 +50,19 @@ def test_the_empty_chart_has_the_same_rows() -> None:
     assert "is-empty" in empty.get("class", "")
 
 
-def test_without_speech_no_bar_stands_out_and_a_note_says_why() -> None:
-    chart = parse(scores_chart(result(warnings=(NO_SPEECH,))))
+def test_every_line_has_dashes_of_its_own() -> None:
+    assert set(DASHES) == set(LABELS)
+    assert len(set(DASHES.values())) == len(LABELS)
+
+
+def test_an_emoji_is_not_read_out() -> None:
+    assert parse(emoji("😊")).get("aria-hidden") == "true"
+
+
+def test_scores_without_speech_are_called_meaningless() -> None:
+    silent = result(warnings=(NO_SPEECH,))
+    assert silent.no_speech and not result().no_speech
+    chart = parse(scores_chart(silent))
+    assert "is-meaningless" in chart.get("class", "")
+    assert "stand for no emotion" in "".join(chart.itertext())
     assert not any("top" in row.get("class", "") for row in chart.iter("li"))
-    assert "these scores stand for no emotion" in "".join(chart.itertext())
-    assert "stand for no emotion" not in "".join(parse(scores_chart(result())).itertext())
-
-
-def test_each_emotion_has_dashes_of_its_own() -> None:
-    assert set(DASHES) == set(LABELS) and len(set(DASHES.values())) == len(LABELS)

@@ -24,7 +24,7 @@ from emotion.ui import views
 from emotion.ui.files import HandOver
 from emotion.ui.language import BOOT_SCRIPT
 from tests.fakes import FakeService
-from tests.timeline_results import result
+from tests.timeline_results import NO_SPEECH, result
 
 
 class TestCard:
@@ -39,6 +39,8 @@ class TestCard:
             views.working(JobProgress(), 0.0),
             views.working(loading, 2.5),
             views.result(result()),
+            views.result(result(uncertain=True)),
+            views.result(result(warnings=(NO_SPEECH,))),
         ):
             tree = ET.fromstring(card)
             classes = [node.get("class") for node in tree.iter()]
@@ -49,6 +51,28 @@ class TestCard:
         for part in ("😊", "快乐 Happy", "置信度 / Confidence: 64.0%", "悲伤Sad 22.0%", "Fake"):
             assert part in words
         assert "Fallback" not in words
+
+    def test_without_speech_no_emotion_is_named(self) -> None:
+        card = views.result(result(warnings=(NO_SPEECH,)))
+        words = "".join(ET.fromstring(card).itertext())
+        assert "🔇没有检测到语音 No speech found" in words
+        assert "Here the scores mean nothing" in words and "没有意义" in words
+        assert "得分不代表任何情绪" in words  # the warning, which says what to do
+        assert not any(part in words for part in ("Happy", "快乐", "😊", "64.0%", "Also present"))
+
+    def test_an_uncertain_result_names_the_strongest_emotion_small(self) -> None:
+        card = views.result(result(uncertain=True, min_confidence=0.7))
+        tree = ET.fromstring(card)
+        lines = {node.get("class"): "".join(node.itertext()) for node in tree.iter("p")}
+        assert lines["emotion"] == "不确定 Uncertain"
+        assert "Closest: Happy 64.0%" in lines["confidence"]
+        assert "最接近：快乐 64.0%" in lines["confidence"]
+        assert "confidence of 70.0%" in lines["why"]
+        assert "Sad 22.0%" in "".join(tree.itertext())
+
+    def test_without_speech_it_does_not_matter_that_it_is_uncertain(self) -> None:
+        card = views.result(result(uncertain=True, warnings=(NO_SPEECH,)))
+        assert "No speech found" in card and "Uncertain" not in card
 
     def test_a_fallback_is_marked(self) -> None:
         value = result()

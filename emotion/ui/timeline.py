@@ -51,7 +51,7 @@ def figure(result: Result, audio: Path | None) -> str:
     desc = f'<p class="unseen" id="timeline-desc-{key}">{both(describe(result))}</p>'
     drawing = (
         f'<emotion-timeline data-key="{key}">'
-        f'<pre class="tl-data" hidden="">{data}</pre>'
+        f'<pre class="tl-data" hidden="">{data}</pre>'  # Gradio warns of any script element
         f'<div class="tl-player">{_player(address)}<div class="tl-tools"></div></div>'
         f'<div class="tl-plot"></div>{_legend(result)}{_notes(result)}'
         f'<div class="tl-table"></div>'
@@ -98,7 +98,7 @@ def describe(result: Result) -> Pair:
 
 def length(seconds: float) -> Pair:
     """A length of time in words: ``3 min 20 s``."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return pair("length_s", seconds=round(seconds, 1 if seconds < 10 else None))
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

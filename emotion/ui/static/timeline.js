@@ -17,10 +17,8 @@
     static observedAttributes = ['data-key'];
 
     connectedCallback() { this.renew(); }
-
     // Gradio changes the markup in place where a new result follows an old one.
     attributeChangedCallback() { if (this.isConnected) this.renew(); }
-
     disconnectedCallback() { this.stop?.abort(); }
 
     renew() {
@@ -211,11 +209,10 @@
     run() {
       if (this.running) return;
       this.running = true;
-      const { audio } = this;
       const { signal } = this.stop;
       const next = () => {
         if (signal.aborted) return;
-        this.running = !audio.paused;
+        this.running = !this.audio.paused;
         const before = this.now?.x(this.time) ?? 0;
         this.moved();
         if (this.running) requestAnimationFrame(() => { this.follow(before); next(); });
