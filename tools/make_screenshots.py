@@ -1,4 +1,5 @@
-"""Takes the pictures of the page for the README: a frame-mode result, in both languages.
+"""Takes the pictures of the page for the README: the examples in a row, by segment, in both
+languages.
 
     python tools/make_screenshots.py --model emotion2vec_mini
 
@@ -21,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
 import uvicorn
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -32,7 +35,8 @@ from emotion.services.model_service import ModelService  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
-CLIP = PROJECT_DIR / "examples" / "happy_ravdess_03-01-03-02-01-02-22.ogg"
+EXAMPLES = PROJECT_DIR / "examples"
+PAUSE_S = 1.0
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
 WIDTH_PX, HEIGHT_PX = 1280, 900
 PATIENCE_MS = 60_000
@@ -62,12 +66,22 @@ def serving(model: str) -> Iterator[str]:
             thread.join()
 
 
+def in_a_row(folder: Path) -> Path:
+    """The examples after one another, as one recording."""
+    parts = []
+    for clip in sorted(EXAMPLES.glob("*.ogg")):
+        samples, rate_hz = soundfile.read(clip, dtype="float32")
+        parts += [samples, np.zeros(round(PAUSE_S * rate_hz), np.float32)]
+    path = folder / "recording.wav"
+    soundfile.write(path, np.concatenate(parts), rate_hz)
+    return path
+
+
 def photograph(page: Any, audio: Path) -> bytes:
-    """Recognises ``audio`` in frame mode and returns a PNG of the whole page."""
+    """Recognises ``audio`` by segment and returns a PNG of the whole page."""
     from playwright.sync_api import expect
 
-    page.locator("#granularity input[value=frame]").check()
-    page.locator("#extract-embedding input").check()
+    page.locator("#granularity input[value=segment]").check()
     page.locator("#audio-input input[type=file]").set_input_files(audio)
     page.wait_for_selector("#audio-input audio", state="attached")
     page.locator("#start-button").click()
@@ -97,12 +111,16 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="Takes the pictures of the page.")
     parser.add_argument("--model", default="emotion2vec_mini")
-    parser.add_argument("--audio", type=Path, default=CLIP)
     parser.add_argument("--out", type=Path, default=PROJECT_DIR / "docs")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with serving(args.model) as url, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(args.model) as url,
+        sync_playwright() as playwright,
+    ):
+        audio = in_a_row(Path(folder))
         browser = playwright.chromium.launch(
             executable_path=args.chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
         )
@@ -111,7 +129,7 @@ def main() -> None:
             page = browser.new_page(locale=locale, viewport=viewport)  # type: ignore[arg-type]
             page.goto(url)
             page.wait_for_selector("#start-button", timeout=PATIENCE_MS)
-            save(photograph(page, args.audio), args.out / f"screenshot-{lang}.png")
+            save(photograph(page, audio), args.out / f"screenshot-{lang}.png")
         browser.close()
 
 
