@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.core.labels import LABELS
 from emotion.core.results import AudioInfo, ModelInfo, Result, Segment, Timing
+from emotion.recognition.recognizer import Recognition
 from tests.mini_clips import RATE_HZ, tone
 from tools import segment_accuracy as accuracy
 from tools.mini.data import Clip
@@ -212,6 +214,40 @@ def test_the_command_line_is_run_in_its_own_process(tiny_checkpoint: Path, tmp_p
         json.loads((folder / "result.json").read_text(encoding="utf-8"))["audio"]
         == (done.result.to_dict()["audio"])
     )
+
+
+def test_memory_is_above_30_s_and_speed_is_without_loading(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Alone:
+        """Recognises every clip as angry."""
+
+        @classmethod
+        def load(cls, model: str) -> Alone:
+            return cls()
+
+        def recognize(self, path: Path) -> Recognition:
+            heard.append(path)
+            found = dataclasses.replace(result(), emotion="angry")
+            return Recognition(found, np.zeros(0, np.float32))
+
+    def run(model: Path, recording: Path, folder: Path) -> accuracy.Measured:
+        seconds = soundfile.info(recording).duration
+        timing = Timing(decode_s=1.0, inference_s=2.0, total_s=seconds / 50)
+        found = dataclasses.replace(result((1.2, 3.8, "sad")), timing=timing)
+        lengths_s.append(seconds)
+        return accuracy.Measured(found, int(300e6 + seconds * 1e6))
+
+    lengths_s: list[float] = []
+    heard: list[Path] = []
+    monkeypatch.setattr(accuracy, "run_command", run)
+    monkeypatch.setattr(accuracy, "Recognizer", Alone)
+    samples = np.zeros(90 * RATE_HZ, np.float32)
+    found = accuracy.measure(tmp_path, samples, [placed("a", 1, 4)], tmp_path)
+    assert lengths_s == [90, 30] and heard == [Path("a")]
+    assert (found["peak_mb"], found["peak_mb_above_30_s"]) == (390, 60)
+    assert found["times_real_time"] == 50
+    assert found["clips_right_alone"] == 1 and found["segments_agree"] == 0
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
