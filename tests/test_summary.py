@@ -54,6 +54,11 @@ def test_without_speech() -> None:
             "mostly neutral for 1 min 32 s, then angry until 2:13",
         ),
         ([("neutral", 30), ("angry", 1)], "以中性为主", "mostly neutral"),
+        (
+            [("sad", 4), ("happy", 3), ("angry", 2)] * 3,
+            "情绪多样，以悲伤和快乐较多",
+            "mixed, most often sad and happy",
+        ),
         ([("sad", 4), ("happy", 4), ("sad", 4), ("happy", 4.1)] * 2, "以快乐为主", "mostly happy"),
     ],
 )

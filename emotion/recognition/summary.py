@@ -12,11 +12,16 @@ from emotion.core.results import Segment, Summary, clock
 
 _GAIN = 0.1  # share of the speech that a change of emotion must explain better
 _PURE = 0.7  # share of the speech on each side of a change that its emotion must have
+_MOSTLY = 0.5
 _THROUGHOUT = 0.995
 _SENTENCES: Final[dict[str, Pair]] = {
     "none": ("没有检测到语音", "no speech was found"),
     "throughout": ("全程为{first_zh}", "{first_en} throughout"),
     "mostly": ("以{first_zh}为主", "mostly {first_en}"),
+    "mixed": (
+        "情绪多样，以{first_zh}和{second_zh}较多",
+        "mixed, most often {first_en} and {second_en}",
+    ),
     "change": (
         "前 {length_zh}以{first_zh}为主，随后转为{second_zh}",
         "mostly {first_en} for {length_en}, then {second_en} until {end}",
@@ -70,8 +75,10 @@ def _sentence(segments: Sequence[Segment], speech_s: Sequence[float]) -> Pair:
         return _SENTENCES["none"]
     times = _times(segments, speech_s)
     total_s = float(sum(times.values()))
-    (first, most_s), *_ = times.most_common(1)
+    (first, most_s), *others = times.most_common(2)
     change = _change(segments, speech_s, most_s + _GAIN * total_s)
+    if change is None and most_s < _MOSTLY * total_s:
+        return _filled("mixed", first, others[0][0])
     if change is None:
         kind = "throughout" if most_s >= _THROUGHOUT * total_s else "mostly"
         return _filled(kind, first=first)
