@@ -243,6 +243,13 @@ def test_accessibility(visit: Open, fake_site: Site, clip: Path) -> None:
     finished(page)
     expect(page.locator("#timeline-plot svg[role=img]")).to_be_visible()
     assert serious(axe, page) == []
+    page.locator("#more-options button").first.click()
+    expect(page.locator("#labels")).to_be_visible()
+    assert serious(axe, page) == []
+    page.locator("#tabs [role=tab]").nth(1).click()
+    expect(page.locator(".live-button")).to_be_visible()
+    assert serious(axe, page) == []
+    page.locator("#tabs [role=tab]").nth(0).click()
     page.emulate_media(color_scheme="dark")
     page.reload()
     expect(page.locator("body")).to_have_class(re.compile("dark"))
