@@ -28,8 +28,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
 from emotion.api.live import add_live
+from emotion.api.routes import add_api
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
+from emotion.api.unknown import add_unknown
 from emotion.core.config import Config
 from emotion.core.errors import AddressError, PortInUseError
 from emotion.core.imports import large_import
@@ -179,11 +181,19 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
             await asyncio.to_thread(model.stop)
             sessions.close_all()
 
-    app = FastAPI(title="Emotion2Vec+", version=__version__, lifespan=lifespan, docs_url=None)
+    app = FastAPI(
+        title="Emotion2Vec+",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     host = PageHost(config, service, sessions)
-    app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
     add_routes(app, model, lambda: host.ready)
     add_live(app, sessions)
+    add_api(app, config, service)
+    app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
+    add_unknown(app)  # after all other routes below /api
     app.mount("/", host)
     app.state.models = model
     app.state.service = service

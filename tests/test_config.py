@@ -84,3 +84,17 @@ def test_bad_variables_are_named_with_what_they_must_be(name: str, value: str, n
 def test_options_out_of_range_are_refused(make: type[object]) -> None:
     with pytest.raises(ConfigError):
         make()
+
+
+def test_what_the_api_may_reach(tmp_path: Path) -> None:
+    assert ServerConfig().input_root is None and ServerConfig().url_hosts == ()
+    config = ServerConfig(input_root=tmp_path, url_hosts=("a.example", "b.example:8080"))
+    assert config.request_timeout_s == 600
+    with pytest.raises(ConfigError, match="a folder that is there"):
+        ServerConfig(input_root=tmp_path / "missing")
+    for host in ("", " ", "http://a.example", "a@b"):
+        with pytest.raises(ConfigError, match="a host or host:port"):
+            ServerConfig(url_hosts=(host,))
+    for seconds in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ConfigError, match="request-timeout"):
+            ServerConfig(request_timeout_s=seconds)

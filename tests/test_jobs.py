@@ -321,3 +321,20 @@ def test_closing_cancels_everything(bench: Bench) -> None:
 def test_limits_are_checked() -> None:
     with pytest.raises(ConfigError, match="workers"):
         JobLimits(workers=0)
+
+
+def test_a_listener_hears_every_change_until_it_ends(
+    manager: JobManager[str, str], bench: Bench
+) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    states: list[str] = []
+    end = job.subscribe(lambda: states.append(job.progress.state))
+    other: list[int] = []
+    job.subscribe(lambda: other.append(1))()
+    bench.gate.set()
+    job.result(WAIT_S)
+    assert states[-1] == "done" and "analysing" in states and other == []
+    end()
+    job.update(done=5)
+    assert states[-1] == "done"

@@ -17,6 +17,7 @@ import soundfile
 from emotion.core.errors import (
     AudioSilentError,
     CancelledError,
+    ConfigError,
     DownloadError,
     ModelError,
     OutputError,
@@ -202,3 +203,20 @@ def test_a_click_comes_before_bulk_work(
     for job in (click, *bulk):
         job.result(WAIT_S)
     assert fake_engine.calls.index(16_000) <= 1  # one bulk clip was being worked on
+
+
+def test_what_is_not_stored_leaves_no_files(
+    fake_model: LoadedModel, wav: Wav, store: RunStore
+) -> None:
+    lines: list[str] = []
+    callbacks = ProgressCallbacks(log=lines.append)
+    request = JobRequest(wav(), EVERYTHING, store=False)
+    done = run(fake_model, request, store, callbacks)
+    kept = run(fake_model, JobRequest(wav(), EVERYTHING), store, callbacks)
+    assert done.stored is None and done.exports == ()
+    assert done.result.scores == kept.result.scores
+    assert done.embedding is not None and kept.embedding is not None
+    np.testing.assert_array_equal(done.embedding, kept.embedding)
+    assert store.ids() == [kept.folder.name] and lines[-1].endswith(kept.folder.name)
+    with pytest.raises(ConfigError, match="exports is 'srt', but must be absent"):
+        JobRequest(wav(), RecognitionOptions(exports=("srt",)), store=False)

@@ -18,6 +18,7 @@ from emotion.core.errors import (
     ResultError,
     RunNotFoundError,
 )
+from emotion.core.request_errors import RequestError
 
 # The first class that an error is an instance of gives the exit code.
 EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
@@ -33,6 +34,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (JobNotFoundError, 1),
     (RunNotFoundError, 1),
     (ResultError, 1),
+    (RequestError, 1),
     (CancelledError, 130),
 )
 

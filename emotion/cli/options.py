@@ -86,6 +86,9 @@ def configuration(args: argparse.Namespace) -> Config:
         port=option("port"),
         outputs_dir=option("output_dir"),
         live_sessions=option("live_sessions"),
+        input_root=option("input_root"),
+        url_hosts=tuple(option("allow_url_host") or ()) or None,
+        request_timeout_s=option("request_timeout"),
     )
     return replace(
         config,

@@ -1,8 +1,9 @@
-"""``emotion serve``: the web page."""
+"""``emotion serve``: the web page and the REST API."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from emotion.cli import options
@@ -11,18 +12,24 @@ from emotion.core.config import Config
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    text = "Serve the web page."
+    text = "Serve the web page and the REST API."
     parents = [options.common(), options.model(), options.hub(), options.audio()]
     parser = commands.add_parser("serve", help=text, description=text, parents=parents)
     parser.add_argument("--host", metavar="ADDRESS")
     parser.add_argument("--port", type=int, metavar="PORT")
     text = "live recordings at once; 8 by default, 0 switches them off"
     parser.add_argument("--live-sessions", type=int, metavar="N", help=text)
+    text = "the API may read files below this folder (audio_path); none by default"
+    parser.add_argument("--input-root", type=Path, metavar="DIR", help=text)
+    text = "the API may fetch recordings from these hosts (audio_url); none by default"
+    parser.add_argument("--allow-url-host", nargs="+", metavar="HOST", help=text)
+    text = "the API answers within this time, seconds (600)"
+    parser.add_argument("--request-timeout", type=float, metavar="S", help=text)
     parser.set_defaults(command=run)
 
 
 def run(_: argparse.Namespace, config: Config) -> int:
-    """Serves the page until interrupted."""
+    """Serves until interrupted."""
     from emotion.server import serve
 
     serve(config)

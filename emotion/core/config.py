@@ -112,16 +112,29 @@ class ServerConfig:
         port: TCP port.
         outputs_dir: Where run folders are made.
         live_sessions: Live recordings at once; 0 switches them off.
+        input_root: The folder whose files callers of the API may name; None for none.
+        url_hosts: Hosts, or ``host:port``, whose addresses callers of the API may name.
+        request_timeout_s: A caller of the API gets a result or an error within this time.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     outputs_dir: Path = field(default_factory=paths.outputs_dir)
     live_sessions: int = 8
+    input_root: Path | None = None
+    url_hosts: tuple[str, ...] = ()
+    request_timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
         _check(0 <= self.live_sessions <= 1000, "live-sessions", self.live_sessions, "0 to 1000")
         _check(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
+        root = self.input_root
+        _check(root is None or root.is_dir(), "input-root", str(root), "a folder that is there")
+        for host in self.url_hosts:
+            ok = bool(host.strip()) and "/" not in host and "@" not in host
+            _check(ok, "allow-url-host", host, "a host or host:port, without http://")
+        timeout_s = self.request_timeout_s
+        _check(0 < timeout_s < math.inf, "request-timeout", timeout_s, "finite, above 0 s")
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,32 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请用 --host 指定本机地址，用 --port 指定 1023 以上的端口",
     ),
     "port_in_use": ("{host}:{port} 已被其他程序占用", "请用 --port 换一个端口"),
+    "request_error": ("{reason}", ""),
+    "request_invalid": ("请求无效（{reason}）", "各接口的参数见 /docs"),
+    "request_too_large": (
+        "请求超过上限 {maximum_mb:g} MB",
+        "请压缩录音（Opus、MP3、FLAC）；直接上传的文件可以比 JSON 更大",
+    ),
+    "upload_timeout": (
+        "{timeout_s:g} 秒内没有收到完整的请求",
+        "请上传较小的文件，或使用更快的网络",
+    ),
+    "request_timeout": (
+        "{timeout_s:g} 秒内没有得到结果",
+        "较长的录音请提交到 /api/v1/jobs，或调高 --request-timeout",
+    ),
+    "route_not_found": ("没有 {route} 这个地址", "接口列表见 /docs"),
+    "method_not_allowed": ("{route} 不接受 {method}", "请使用 {allowed}"),
+    "input_forbidden": (
+        "服务器不能读取 {file}",
+        "只能读取 --input-root 指定的文件夹中的文件",
+    ),
+    "address_forbidden": (
+        "不允许获取 {url}（{reason}）",
+        "用 --allow-url-host 允许主机；内网地址始终不允许",
+    ),
+    "fetch_failed": ("{url} 获取失败（{reason}）", "请检查地址，或直接上传录音"),
+    "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 
 # By `ResultWarning.code`, in Chinese.
@@ -213,6 +239,35 @@ REASONS_ZH: Final[dict[str, str]] = {
     "not found": "没有找到",
     "the server is stopping": "服务器正在停止",
     "the engine was closed": "引擎已关闭",
+    # What an option of a request must be.
+    "given": "必填",
+    "absent: there is no such option": "不存在的选项",
+    "a whole number": "整数",
+    "a number": "数字",
+    "true or false": "true 或 false",
+    "text": "文本",
+    "a list": "列表",
+    "a day, YYYY-MM-DD": "日期，格式 YYYY-MM-DD",
+    "base64": "base64 编码",
+    "absent where store is false": "在 store 为 false 时省略",
+    "exactly one of audio_base64, audio_path and audio_url": (
+        "audio_base64、audio_path、audio_url 三者之一"
+    ),
+    # Why a request is not valid.
+    "it is not JSON": "不是 JSON",
+    "it is not valid multipart/form-data": "不是有效的 multipart/form-data",
+    "the body is empty": "请求内容为空",
+    "there is no part named file": "缺少名为 file 的部分",
+    "there is more than one file": "只接受一个文件",
+    "the body ended too early": "请求内容不完整",
+    # Why an address is not fetched.
+    "its host is not allowed": "主机不在允许之列",
+    "only http and https are": "只允许 http 和 https",
+    "it is a private address": "是内网地址",
+    "its port is not allowed": "端口不在允许之列",
+    "it has a user name": "地址含有用户名",
+    "it has too many redirects": "重定向次数过多",
+    "it took too long": "用时过长",
 }
 
 

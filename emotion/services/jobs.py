@@ -118,6 +118,7 @@ class Job(Generic[Request, Outcome]):
         self.ended_at: float | None = None
         self._submitted_at = time.monotonic()
         self._heard_from: tuple[float, float] | None = None  # time and seconds heard at first
+        self._listeners: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._revision = 0
         self._progress = JobProgress()
@@ -147,6 +148,19 @@ class Job(Generic[Request, Outcome]):
             self._progress = replace(self._progress, **changes)  # type: ignore[arg-type]
             self._revision += 1
             self._changed.notify_all()
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has ``listener`` called after each change, in any thread; it must return at once.
+
+        Returns:
+            Ends that.
+        """
+        with self._changed:
+            self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def heard(self, done_s: float, total_s: float) -> None:
         """Tells how many seconds of audio the network has seen, and how long the rest takes."""

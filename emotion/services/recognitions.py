@@ -1,9 +1,9 @@
-"""Recognitions as jobs, and `run`, which writes one run folder: for page and command line."""
+"""Recognitions as jobs, and `run`, which does one: for the page, the API and the command line."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.audio import Samples
+from emotion.core.errors import ConfigError
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import Priority, ProgressCallbacks
 from emotion.core.results import Result
@@ -32,10 +34,19 @@ class JobRequest:
     Attributes:
         path: The recording.
         options: What is asked for.
+        store: Whether to leave a run folder.
+        owner: Who asks, where that is known; whoever else asks for the job does not find it.
     """
 
     path: Path
     options: RecognitionOptions = RecognitionOptions()  # noqa: RUF009  # frozen
+    store: bool = True
+    owner: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.options.exports and not self.store:
+            value, expected = ", ".join(self.options.exports), "absent where store is false"
+            raise ConfigError(option="exports", value=value, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -44,15 +55,21 @@ class FinishedRun:
 
     Attributes:
         result: What ``result.json`` holds.
-        folder: The run folder; its name is the run's id.
+        stored: The run folder; None where it was not to be stored.
         embedding: float32, (D,); None unless it was asked for.
         exports: The exported files in the folder.
     """
 
     result: Result
-    folder: Path
+    stored: Path | None
     embedding: NDArray[np.float32] | None = None
     exports: tuple[Path, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, for callers who had it stored; its name is the run's id."""
+        assert self.stored is not None
+        return self.stored
 
 
 RecognitionJob = Job[JobRequest, FinishedRun]
@@ -129,7 +146,7 @@ def run(
     priority: Priority = "interactive",
     waited_s: float = 0.0,
 ) -> FinishedRun:
-    """Recognises a recording and writes its run folder.
+    """Recognises a recording and writes its run folder, unless that is not to be stored.
 
     Args:
         model: What answers.
@@ -142,18 +159,9 @@ def run(
     Raises:
         EmotionError: See `emotion.recognition.pipeline.recognize`; no folder is left then.
     """
-    with store.create() as writer:
-        sink = RunSink(writer)
-        result = recognize(
-            model, request.path, request.options, sinks=[sink], callbacks=callbacks,
-            priority=priority, waited_s=waited_s,
-        )  # fmt: skip
-        asked = request.options
-        files = add_exports(
-            writer.path, result, sink, asked.exports, asked.export_language, callbacks
-        )
-        folder = writer.commit()
-    callbacks.log(f"[INFO] Result saved → {folder.name}")
+    perform = _stored if request.store else _unstored
+    finished = perform(model, request, store, callbacks, priority, waited_s)
+    result = finished.result
     logger.info(
         "%s: %s %.3f (%.2f s of audio in %.2f s, %s)",
         result.audio.file,
@@ -163,4 +171,66 @@ def run(
         result.timing.total_s,
         result.model.name,
     )
+    return finished
+
+
+def _stored(
+    model: LoadedModel,
+    request: JobRequest,
+    store: RunStore,
+    callbacks: ProgressCallbacks,
+    priority: Priority,
+    waited_s: float,
+) -> FinishedRun:
+    asked = request.options
+    with store.create() as writer:
+        sink = RunSink(writer)
+        result = recognize(
+            model, request.path, asked, sinks=[sink], callbacks=callbacks,
+            priority=priority, waited_s=waited_s,
+        )  # fmt: skip
+        files = add_exports(
+            writer.path, result, sink, asked.exports, asked.export_language, callbacks
+        )
+        folder = writer.commit()
+    callbacks.log(f"[INFO] Result saved → {folder.name}")
     return FinishedRun(result, folder, sink.embedding, tuple(folder / name for name in files))
+
+
+class _EmbeddingSink:
+    """Keeps the embedding and lets everything else go."""
+
+    audio_file = ""
+
+    def __init__(self) -> None:
+        self.embedding: NDArray[np.float32] | None = None
+
+    def audio(self, blocks: Iterator[Samples]) -> None:
+        """Is not kept."""
+
+    def frames(self, total: int, features: NDArray[np.float32]) -> None:
+        """Are not kept."""
+
+    def finish(
+        self,
+        result: Result,  # noqa: ARG002
+        embedding: NDArray[np.float32] | None,
+        segments: NDArray[np.float32] | None,  # noqa: ARG002
+    ) -> None:
+        self.embedding = embedding
+
+
+def _unstored(
+    model: LoadedModel,
+    request: JobRequest,
+    _: RunStore,
+    callbacks: ProgressCallbacks,
+    priority: Priority,
+    waited_s: float,
+) -> FinishedRun:
+    sink = _EmbeddingSink()
+    result = recognize(
+        model, request.path, request.options, sinks=[sink], callbacks=callbacks,
+        priority=priority, waited_s=waited_s,
+    )  # fmt: skip
+    return FinishedRun(result, None, sink.embedding)

@@ -1,0 +1,56 @@
+"""What the server knows of whoever asks: language, identity, the request's id.
+
+Middleware and guards put it into the state of the ASGI scope; routes and problems read it here.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.requests import HTTPConnection
+
+from emotion.core.i18n import Lang
+
+
+def language_of(connection: HTTPConnection) -> Lang:
+    """The language of answers: the ``language`` option, else ``Accept-Language``, else English."""
+    asked = getattr(connection.state, "language", None) or connection.query_params.get("language")
+    if asked in ("en", "zh"):
+        return "zh" if asked == "zh" else "en"
+    best: tuple[float, Lang] = (0.0, "en")
+    for part in connection.headers.get("accept-language", "").split(","):
+        tag, _, parameters = part.strip().lower().partition(";")
+        primary = tag.strip().partition("-")[0]
+        quality = _quality(parameters)
+        if primary in ("en", "zh") and quality > best[0]:
+            best = quality, "zh" if primary == "zh" else "en"
+    return best[1]
+
+
+def set_language(request: Request, language: Lang | None) -> None:
+    """Notes the language that a body asks for."""
+    if language is not None:
+        request.state.language = language
+
+
+def caller_of(connection: HTTPConnection) -> str | None:
+    """Who asks, as an ASGI guard in front put it into ``state.caller``; None without a guard.
+
+    Jobs remember it as their owner, and only their owner finds them.
+    """
+    caller: str | None = getattr(connection.state, "caller", None)
+    return caller
+
+
+def request_id_of(connection: HTTPConnection) -> str:
+    """The id of the request, which answers and the log carry."""
+    return str(getattr(connection.state, "request_id", ""))
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,81 @@
+"""Pure ASGI middleware that gives each request an id, logs it, and answers what nobody foresaw."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emotion.api.asking import language_of
+from emotion.api.problems import problem_response
+from emotion.core.request_errors import InternalError
+
+logger = logging.getLogger(__name__)
+
+HEADER: Final = "X-Request-ID"
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Wraps an ASGI app.
+
+    A sane ``X-Request-ID`` is taken over, else one is made; the answer carries it, and so does
+    ``state.request_id``. Calls of the API get one line in the log each: never a query, a header
+    or a body.
+
+    Args:
+        app: The app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            if status or not is_api(scope):
+                raise
+            logger.exception("request %s failed", request_id)
+            error = InternalError(request_id=request_id)
+            response = problem_response(error, language_of(HTTPConnection(scope)), request_id)
+            await response(scope, receive, answer)
+        finally:
+            if is_api(scope):
+                took_ms = 1000 * (time.perf_counter() - started)
+                logger.info(
+                    "%s %s %s in %.0f ms [%s]",
+                    scope["method"],
+                    scope["path"],
+                    status or "unanswered",
+                    took_ms,
+                    request_id,
+                )
+
+
+def is_api(scope: Scope) -> bool:
+    """Whether a request is one of the API's: any below ``/api``, and a POST to the root."""
+    path, method = scope["path"], scope["method"]
+    return bool(path == "/api" or path.startswith("/api/") or (path, method) == ("/", "POST"))

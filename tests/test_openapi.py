@@ -1,0 +1,67 @@
+"""The OpenAPI document and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+
+@pytest.fixture
+def document(api: TestClient) -> Any:
+    return api.get("/openapi.json").json()
+
+
+def references(value: Any) -> list[str]:
+    """All references in a document."""
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [found for item in value.values() for found in references(item)]
+    return (
+        [found for item in value for found in references(item)] if isinstance(value, list) else []
+    )
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    found = references(document)
+    assert "#/components/schemas/Problem" in found
+    for reference in found:
+        place = document
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
+
+
+def test_every_call_is_described(document: Any) -> None:
+    calls = [call for path in document["paths"].values() for call in path.values()]
+    assert calls and all(call["summary"] for call in calls)
+    problems = [
+        (status, answer)
+        for call in calls
+        for status, answer in call["responses"].items()
+        if int(status) >= 400 and "Readiness" not in str(answer)
+    ]
+    assert problems
+    for _, answer in problems:
+        assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_the_body_of_recognize(document: Any) -> None:
+    content = document["paths"]["/api/v1/recognize"]["post"]["requestBody"]["content"]
+    form = content["multipart/form-data"]["schema"]
+    assert form["required"] == ["file"] and "granularity" in form["properties"]
+    assert form["properties"]["file"]["format"] == "binary"
+    assert "audio_base64" in content["application/json"]["schema"]["properties"]
+    assert set(content) == {
+        "multipart/form-data", "application/json", "application/octet-stream"
+    }  # fmt: skip
+
+
+def test_the_page_loads_nothing_from_elsewhere(api: TestClient) -> None:
+    page = api.get("/docs")
+    assert page.status_code == 200 and "openapi.json" in page.text
+    assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
+    for file in re.findall(r"/docs/static/[a-z.-]+", page.text):
+        assert api.get(file).status_code == 200
+    assert api.get("/redoc").status_code == 404
