@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from emotion.audio import decode, decode_channels
-from emotion.audio.recording import MOST_SPLIT
+from emotion.audio import decode
+from emotion.audio.decode import MOST_APART
 from emotion.core.config import AudioConfig
 from emotion.core.errors import (
     AudioChannelError,
@@ -89,11 +89,15 @@ def test_different_speech_a_channel(tmp_path: Path, config: AudioConfig) -> None
     (warning,) = mixed.warnings
     assert warning.code == "channels_differ" and "--channels split" in warning.message
     np.testing.assert_allclose(mixed.samples, call.mean(1), atol=1e-5)
-    apart = decode_channels(path, mixed, config)
-    assert list(apart) == [1, 2]
-    for channel, one in apart.items():
-        assert one.warnings == () and one.info.channel == channel
-        np.testing.assert_allclose(one.samples, call[:, channel - 1], atol=1e-6)
+    assert mixed.channels == {}
+    apart = decode(path, config, apart=True)
+    np.testing.assert_array_equal(apart.samples, mixed.samples)
+    assert list(apart.channels) == [1, 2]
+    for number, heard in apart.channels.items():
+        one = decode(path, config, channel=number)
+        assert one.warnings == heard.warnings == () and one.info.channel == number
+        np.testing.assert_allclose(one.samples, call[:, number - 1], atol=1e-6)
+        np.testing.assert_array_equal(heard.buffer.read(), one.samples)
     with pytest.raises(AudioChannelError, match="no channel 3, the track has 2"):
         decode(path, config, channel=3)
     with pytest.raises(ConfigError, match="channel is 0"):
@@ -105,11 +109,11 @@ def test_silent_channels_are_left_out_and_many_are_refused(
 ) -> None:
     path = tmp_path / "half.wav"
     soundfile.write(path, np.stack([np.zeros(32000), tone(2.0)], 1), 16000)
-    assert list(decode_channels(path, decode(path, config), config)) == [2]
+    assert list(decode(path, config, apart=True).channels) == [2]
     wide = tmp_path / "wide.wav"
-    soundfile.write(wide, np.stack([tone(1.0)] * (MOST_SPLIT + 1), 1), 16000)
+    soundfile.write(wide, np.stack([tone(1.0)] * (MOST_APART + 1), 1), 16000)
     with pytest.raises(ConfigError, match="channels is 'split', but must be 'mix' for 17"):
-        decode_channels(wide, decode(wide, config), config)
+        decode(wide, config, apart=True)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a"])

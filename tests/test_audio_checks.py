@@ -33,16 +33,18 @@ def test_the_measure_is_that_of_the_whole() -> None:
     samples = np.stack([tone(2.03, 1) + 0.1, tone(2.03, 2) * 0.3], 1).astype(np.float32)
     meter, mix = measured(samples), samples.mean(1)
     assert meter.frames == len(samples) and meter.bad == 0
-    assert (meter.low, meter.high) == (mix.min(), mix.max())
-    assert meter.mean == pytest.approx(mix.mean(), abs=1e-6)
-    assert meter.level == pytest.approx(mix.std(), rel=1e-4)
+    for channel, sound in ((None, mix), *enumerate(samples.T, 1)):
+        measure = meter.measure(channel)
+        assert (measure.low, measure.high) == (sound.min(), sound.max())
+        assert measure.mean == pytest.approx(sound.mean(), abs=1e-6)
+        assert measure.level == pytest.approx(sound.std(), rel=1e-4)
     assert meter.swing == pytest.approx(np.ptp(samples, axis=0).max() / 2)
 
 
 def test_silence_in_the_middle_does_not_lower_the_level() -> None:
     voice = tone(2.0)[:, None]
     gap = np.concatenate([voice, np.zeros((160_000, 1), np.float32), voice])
-    assert measured(gap).level == pytest.approx(measured(voice).level, rel=0.01)
+    assert measured(gap).measure().level == pytest.approx(measured(voice).measure().level, rel=0.01)
 
 
 def test_samples_that_are_no_numbers_are_counted() -> None:
@@ -95,7 +97,7 @@ def test_differing_channels() -> None:
 def levelled(sound: NDArray[np.float32]) -> tuple[Levelled, NDArray[np.float32]]:
     """What was done to the samples, and how they are read then."""
     buffer = SampleBuffer.of(sound)
-    return level(buffer, measured(sound[:, None]), CONFIG), buffer.read()
+    return level(buffer, measured(sound[:, None]).measure(), CONFIG), buffer.read()
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.2])

@@ -6,7 +6,7 @@ warnings).
 """
 
 from emotion.audio.decode import ffmpeg_path
-from emotion.audio.recording import Recording, decode, decode_channels, write_wav
+from emotion.audio.recording import Recording, decode, write_wav
 from emotion.audio.samples import SampleBuffer, Samples
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "SampleBuffer",
     "Samples",
     "decode",
-    "decode_channels",
     "ffmpeg_path",
     "write_wav",
 ]

@@ -80,26 +80,44 @@ def warning(code: str, **params: float | str) -> ResultWarning:
     return ResultWarning(code.split(".")[0], MESSAGES[code].format(**params), params)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What is known of the samples of one channel, or of the mix.
+
+    Attributes:
+        low: The lowest sample.
+        high: The highest sample.
+        mean: The offset from zero.
+        level: Root mean square without the offset and without digital silence.
+        bad: Samples that are not finite numbers.
+    """
+
+    low: float
+    high: float
+    mean: float
+    level: float
+    bad: int
+
+
 class Meter:
-    """Takes a recording's measure chunk by chunk, so that no channel is kept.
+    """Takes a recording's measure chunk by chunk, of each channel and of the mix.
 
     Args:
         channels: Channels in each chunk.
 
     Attributes:
         frames: Sample frames seen.
-        bad: Those with a sample that is not a finite number.
     """
 
     def __init__(self, channels: int) -> None:
         self.channels = channels
         self.frames = 0
-        self.bad = 0
-        self._sum = np.zeros(channels + 1)  # the last column is the mix
+        self._bad = np.zeros(channels + 1, np.int64)  # the last column is the mix
+        self._sum = np.zeros(channels + 1)
         self._products = np.zeros((channels + 1, channels + 1))
         self._low = np.full(channels + 1, np.inf)
         self._high = np.full(channels + 1, -np.inf)
-        self._silent = 0  # samples of blocks that are digital zero, say filled gaps
+        self._silent = np.zeros(channels + 1, np.int64)  # samples of blocks that are digital zero
         self._blocks: list[NDArray[np.float32]] = []
 
     def add(self, chunk: Samples, mix: Samples) -> None:
@@ -110,11 +128,11 @@ class Meter:
             mix: float32, (frames,), the mean of its channels, or the one that is used.
         """
         self.frames += len(chunk)
-        finite = np.isfinite(mix)
-        if not finite.all():
-            self.bad += int(len(chunk) - finite.sum())
         columns = np.column_stack([chunk, mix]).astype(np.float64)
-        columns[~np.isfinite(columns)] = 0.0
+        finite = np.isfinite(columns)
+        if not finite.all():
+            self._bad += (~finite).sum(0)
+            columns[~finite] = 0.0
         self._sum += columns.sum(0)
         self._products += columns.T @ columns
         self._low = np.minimum(self._low, columns.min(0))
@@ -122,35 +140,32 @@ class Meter:
         whole = len(columns) // BLOCK_SAMPLES * BLOCK_SAMPLES
         blocks = columns[:whole].reshape(-1, BLOCK_SAMPLES, self.channels + 1)
         rms = np.sqrt(np.square(blocks).mean(1))
-        self._silent += BLOCK_SAMPLES * int((rms[:, -1] == 0).sum())
+        self._silent += BLOCK_SAMPLES * (rms == 0).sum(0)
         if self.channels > 1:
             self._blocks.append(rms[:, :-1].astype(np.float32))
 
-    @property
-    def low(self) -> float:
-        """The lowest sample of the mix."""
-        return float(self._low[-1])
+    def measure(self, channel: int | None = None) -> Measure:
+        """The measure of a channel, from 1, or of the mix."""
+        column = -1 if channel is None else channel - 1
+        heard = max(self.frames - int(self._silent[column]), 1)
+        power = self._covariance()[column, column] * self.frames / heard
+        return Measure(
+            low=float(self._low[column]),
+            high=float(self._high[column]),
+            mean=float(self._sum[column]) / max(self.frames, 1),
+            level=float(np.sqrt(max(power, 0.0))),
+            bad=int(self._bad[column]),
+        )
 
     @property
-    def high(self) -> float:
-        """The highest sample of the mix."""
-        return float(self._high[-1])
-
-    @property
-    def mean(self) -> float:
-        """The mix's offset from zero."""
-        return float(self._sum[-1]) / max(self.frames, 1)
+    def bad(self) -> int:
+        """Samples of the mix that are not finite numbers."""
+        return int(self._bad[-1])
 
     @property
     def swing(self) -> float:
         """Half the distance between the lowest and the highest sample of any channel."""
         return float((self._high - self._low).max()) / 2 if self.frames else 0.0
-
-    @property
-    def level(self) -> float:
-        """Root mean square of the mix without its offset and without digital silence."""
-        heard = max(self.frames - self._silent, 1)
-        return float(np.sqrt(max(self._covariance()[-1, -1] * self.frames / heard, 0.0)))
 
     def _covariance(self) -> NDArray[np.float64]:
         count = max(self.frames, 1)
@@ -200,7 +215,7 @@ class Levelled:
     warnings: tuple[ResultWarning, ...]
 
 
-def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
+def level(samples: SampleBuffer, measure: Measure, config: AudioConfig) -> Levelled:
     """Brings samples into the range that the network and a WAV file take, when they are read.
 
     Integers in floating point are scaled, peaks over full scale too. The network normalises each
@@ -209,12 +224,16 @@ def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
 
     Args:
         samples: Their ``offset`` and ``gain`` are set.
-        meter: Has measured them.
+        measure: What is known of them.
         config: Limits.
     """
     warnings = []
-    peak = max(-meter.low, meter.high)
-    reach, rms, divisor = max(meter.high - meter.mean, meter.mean - meter.low), meter.level, 1.0
+    peak = max(-measure.low, measure.high)
+    reach, rms, divisor = (
+        max(measure.high - measure.mean, measure.mean - measure.low),
+        measure.level,
+        1.0,
+    )
     if peak > _INTEGER_RANGE:
         fits = (2.0**bits for bits in _INTEGER_BITS if peak <= 1.5 * 2.0**bits)
         divisor = next(fits, peak)
@@ -226,7 +245,7 @@ def level(samples: SampleBuffer, meter: Meter, config: AudioConfig) -> Levelled:
     gain = min(10 ** ((_USUAL_LEVEL_DBFS - level_dbfs) / 20), _HEADROOM / max(reach, 1e-10))
     quiet = config.silence_peak <= peak and level_dbfs < config.quiet_dbfs and rms > 0
     if quiet and gain > _LEAST_GAIN:
-        samples.offset, samples.gain = meter.mean, gain / divisor
+        samples.offset, samples.gain = measure.mean, gain / divisor
         peak = reach * gain
         if level_dbfs < _WARN_DBFS:
             gain_db = 20 * float(np.log10(gain))

@@ -45,6 +45,7 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 _INPUT = "file:input"
 _CHUNK_FRAMES = 5 * SAMPLE_RATE_HZ  # whole blocks of `checks`
 _MOST_CHANNELS = 256
+MOST_APART = 16  # channels that are kept on their own
 # Silence where timestamps leave a gap, after resampling, so that little memory holds it.
 _FILTERS = f"aresample={SAMPLE_RATE_HZ},aresample=async=1:first_pts=0"
 
@@ -57,12 +58,14 @@ class Wanted:
         track: Audio track, from 1.
         channel: Channel, from 1; None is the mean of all.
         first_s: Only so many seconds from the start; None is everything.
+        apart: Whether to keep each channel on its own too.
         cancelled: Asked between chunks.
     """
 
     track: int = 1
     channel: int | None = None
     first_s: float | None = None
+    apart: bool = False
     cancelled: Callable[[], bool] = lambda: False
 
 
@@ -71,12 +74,13 @@ class Track:
     """A decoded track.
 
     Attributes:
-        samples: One channel.
-        meter: Its measure.
+        samples: The mix, or one channel.
+        meter: Its measure, and that of each channel.
         channels: Channels in the file.
         probe: What is known of the file.
         error: Why there are no samples; None where there are.
         longer: Whether there is more than was asked for.
+        apart: The samples of each channel, where they were asked for.
     """
 
     samples: SampleBuffer
@@ -85,6 +89,7 @@ class Track:
     probe: Probe
     error: AudioError | None = None
     longer: bool = False
+    apart: tuple[SampleBuffer, ...] = ()
 
     def has_sound(self, config: AudioConfig) -> bool:
         """Whether it could be decoded and is not digital silence."""
@@ -167,11 +172,15 @@ class _Mixer:
         channel = wanted.channel
         if channel is not None and channel > channels:
             raise AudioChannelError(file=source.name, channel=channel, channels=channels)
+        if wanted.apart and channels > MOST_APART:
+            expected = f"'mix' for {channels} channels: at most {MOST_APART} are heard on their own"
+            raise ConfigError(option="channels", value="split", expected=expected)
         self._source, self._config, self._wanted = source, config, wanted
         self._most = int(config.max_duration_s * SAMPLE_RATE_HZ)
         self._first = round(wanted.first_s * SAMPLE_RATE_HZ) if wanted.first_s else None
         self.longer = False  # than was asked for: the rest may be left out
         self._samples = SampleBuffer()
+        self._apart = tuple(SampleBuffer() for _ in range(channels if wanted.apart else 0))
         self.channels = channels
         self.meter = Meter(channels)
 
@@ -188,13 +197,17 @@ class _Mixer:
             mix = chunk.mean(1, dtype=np.float32) if channel is None else chunk[:, channel - 1]
         self.meter.add(chunk, mix)
         self._samples.append(mix)
+        for column, buffer in enumerate(self._apart):
+            buffer.append(chunk[:, column])
         if self.meter.frames > self._most:
             maximum_s = self._config.max_duration_s
             raise AudioTooLongError(file=self._source.name, maximum_s=maximum_s)
 
     def track(self, probe: Probe, error: AudioError | None = None) -> Track:
         """What was collected."""
-        return Track(self._samples, self.meter, self.channels, probe, error, self.longer)
+        return Track(
+            self._samples, self.meter, self.channels, probe, error, self.longer, self._apart
+        )
 
 
 def is_plain_wav(source: Source, config: AudioConfig) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from emotion.audio.checks import length_warning, level, warning
+from emotion.audio.checks import Levelled, Meter, length_warning, level, warning
 from emotion.audio.decode import Track, Wanted, has_sound, read_track
 from emotion.audio.formats import Source, inspect
 from emotion.audio.samples import SampleBuffer, Samples
@@ -32,11 +31,23 @@ from emotion.core.errors import (
 )
 from emotion.core.results import AudioInfo, ResultWarning, readable
 
-MOST_SPLIT = 16  # channels that are heard on their own: each is decoded by itself
 _MOST_TRACKS = 32  # that are looked at
 _LEAST_START_S = 0.1
 # Formats whose header counts samples: a longer recording means that the header is wrong.
 _EXACT = frozenset({"aiff", "ape", "au", "caf", "flac", "mp3", "nistsphere", "tta", "w64"})
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of a recording on its own.
+
+    Attributes:
+        buffer: Its samples, brought to a usual level like those of a recording.
+        warnings: What was done to them.
+    """
+
+    buffer: SampleBuffer
+    warnings: tuple[ResultWarning, ...]
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,15 @@ class Recording:
         info: The recording as it was given.
         warnings: What a reader of its result must know.
         decode_s: Seconds that decoding took.
+        channels: Its channels by number, from 1, where they are heard on their own; without
+            silent ones.
     """
 
     buffer: SampleBuffer
     info: AudioInfo
     warnings: tuple[ResultWarning, ...]
     decode_s: float
+    channels: Mapping[int, Channel] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
@@ -65,6 +79,12 @@ class Recording:
         """All samples at once, float32, (samples,)."""
         return self.buffer.read()
 
+    def close(self) -> None:
+        """Frees the samples."""
+        self.buffer.close()
+        for channel in self.channels.values():
+            channel.buffer.close()
+
 
 def decode(
     path: Path,
@@ -73,6 +93,7 @@ def decode(
     track: int | None = None,
     channel: int | None = None,
     first_s: float | None = None,
+    apart: bool = False,
     minimum_samples: int = 400,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Recording:
@@ -85,12 +106,13 @@ def decode(
         channel: Channel, from 1. By default the mean of all, or the loudest if they cancel.
         first_s: Decode only so many seconds from the start; the recording may then be longer
             than the limit.
+        apart: Give each channel on its own too.
         minimum_samples: The model's receptive field at 16 kHz.
         cancelled: Asked between chunks.
 
     Raises:
         AudioError: The recording cannot be used; the class says why.
-        ConfigError: ``track`` or ``channel`` is below 1.
+        ConfigError: ``track`` or ``channel`` is below 1, or too many channels are to be apart.
         DecoderError: FFmpeg is missing or did not finish in time.
         OutputError: The folder for temporary files cannot hold the samples.
         CancelledError: ``cancelled`` returned true.
@@ -99,14 +121,15 @@ def decode(
     size_bytes = _check_file(path, config)
     source = inspect(path)
     _check_number(track=track, channel=channel)
-    wanted = Wanted(track or 1, channel, first_s, cancelled)
+    wanted = Wanted(track or 1, channel, first_s, apart, cancelled)
     choice = _choose(source, config, wanted, chosen=track is not None)
-    found, wanted = choice.track, choice.wanted
+    found = split = choice.track
+    wanted = choice.wanted
     warnings = [warning("raw_audio", format=source.raw)] if source.raw else []
     loudest = found.meter.loudest_if_cancelled() if channel is None else None
     if loudest is not None and found.has_sound(config):
         warnings.append(warning("channels_cancel", channels=found.channels, channel=loudest + 1))
-        wanted = replace(wanted, channel=loudest + 1)
+        wanted = replace(wanted, channel=loudest + 1, apart=False)
         found = read_track(source, config, wanted)
     elif channel is None and found.meter.differ():
         warnings.append(warning("channels_differ", channels=found.channels))
@@ -114,56 +137,10 @@ def decode(
     samples = _with_start(found, source, config)
     warnings += _length(found, samples.duration_s, source, wanted.track, config)
     warnings += _check_samples(samples, found, source.name, config, minimum_samples)
+    channels = _channels(split, samples.leading, source.name, config)
     info = _describe(found, wanted, source, samples.size, size_bytes)
-    return Recording(samples, info, tuple(warnings), time.perf_counter() - started)
-
-
-def decode_channels(
-    path: Path,
-    mix: Recording,
-    config: AudioConfig,
-    *,
-    first_s: float | None = None,
-    minimum_samples: int = 400,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> dict[int, Recording]:
-    """Each channel of a recording on its own, without those that are silent.
-
-    Args:
-        path: The recording.
-        mix: What `decode` made of it.
-        config: Limits.
-        first_s: As for `decode`.
-        minimum_samples: As for `decode`.
-        cancelled: As for `decode`.
-
-    Returns:
-        By number, from 1.
-
-    Raises:
-        ConfigError: There are too many channels.
-        AudioError, DecoderError, OutputError, CancelledError: As for `decode`.
-    """
-    count = mix.info.channels
-    if count > MOST_SPLIT:
-        expected = f"'mix' for {count} channels: at most {MOST_SPLIT} are heard on their own"
-        raise ConfigError(option="channels", value="split", expected=expected)
-    found = {}
-    with contextlib.ExitStack() as opened:
-        for channel in range(1, count + 1):
-            with contextlib.suppress(AudioSilentError):
-                found[channel] = decode(
-                    path,
-                    config,
-                    track=mix.info.track,
-                    channel=channel,
-                    first_s=first_s,
-                    minimum_samples=minimum_samples,
-                    cancelled=cancelled,
-                )
-                opened.callback(found[channel].buffer.close)
-        opened.pop_all()
-    return found
+    decode_s = time.perf_counter() - started
+    return Recording(samples, info, tuple(warnings), decode_s, channels)
 
 
 def _check_file(path: Path, config: AudioConfig) -> int:
@@ -296,14 +273,33 @@ def _check_samples(
     if samples.size < minimum:
         duration_s, minimum_s = samples.duration_s, minimum / SAMPLE_RATE_HZ
         raise AudioTooShortError(file=name, duration_s=duration_s, minimum_s=minimum_s)
-    meter = found.meter
-    if meter.bad:
-        raise AudioSamplesError(file=name, count=meter.bad, total=meter.frames)
-    levelled = level(samples, meter, config)
+    levelled = _levelled(samples, found.meter, None, name, config)
     if levelled.peak < config.silence_peak:
         peak_dbfs = 20 * np.log10(max(levelled.peak, 1e-10))
         raise AudioSilentError(file=name, peak_dbfs=peak_dbfs)
     return levelled.warnings
+
+
+def _channels(track: Track, leading: int, name: str, config: AudioConfig) -> dict[int, Channel]:
+    """The channels of a track that are not silent, each levelled on its own."""
+    found = {}
+    for number, buffer in enumerate(track.apart, 1):
+        buffer.leading = leading
+        levelled = _levelled(buffer, track.meter, number, name, config)
+        if levelled.peak < config.silence_peak:
+            buffer.close()
+        else:
+            found[number] = Channel(buffer, levelled.warnings)
+    return found
+
+
+def _levelled(
+    samples: SampleBuffer, meter: Meter, channel: int | None, name: str, config: AudioConfig
+) -> Levelled:
+    measure = meter.measure(channel)
+    if measure.bad:
+        raise AudioSamplesError(file=name, count=measure.bad, total=meter.frames)
+    return level(samples, measure, config)
 
 
 def _describe(

@@ -26,7 +26,7 @@ from emotion.core.progress import Priority, ProgressCallbacks
 from emotion.core.results import Result, Timing
 from emotion.recognition.aggregation import Aggregator, Span
 from emotion.recognition.channels import channel_results, talk_time
-from emotion.recognition.hearing import Heard, hear
+from emotion.recognition.hearing import hear
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.local import LocalReader, sliding_windows
 from emotion.recognition.plan import Plan, make_plan
@@ -99,27 +99,26 @@ def recognize(
     started = time.perf_counter()
     _check_labels(model, options)
     callbacks.stage("decoding")
-    with hear(model, path, options, callbacks) as heard:
+    with contextlib.closing(hear(model, path, options, callbacks)) as recording:
         for sink in sinks:
-            sink.audio(_checked(heard.recording.buffer.blocks(), callbacks))
+            sink.audio(_checked(recording.buffer.blocks(), callbacks))
             if sink.audio_file:
                 callbacks.log(f"[INFO] Preprocessing done → {sink.audio_file} saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
         plan = make_plan(
-            heard.recording,
+            recording,
             options,
             model.detector,
             model.segmentation.max_window_s,
             callbacks.check,
-            heard.channels,
         )
         for warning in plan.warnings:
             callbacks.log(f"[WARNING] {warning.message}")
-        analysis = _analyse(model, heard, options, plan, sinks, callbacks, priority)
+        analysis = _analyse(model, recording, options, plan, sinks, callbacks, priority)
     callbacks.stage("saving")
     total_s = waited_s + time.perf_counter() - started
-    result = _result(model, heard.recording, options, analysis, waited_s, total_s)
+    result = _result(model, recording, options, analysis, waited_s, total_s)
     level = f"({options.granularity}-level)"
     callbacks.log(f"[INFO] Inference time: {result.timing.inference_s:.2f}s {level}")
     embedding = analysis.aggregator.embedding() if options.embedding else None
@@ -154,7 +153,7 @@ class _Analysis:
 
 def _analyse(
     model: LoadedModel,
-    heard: Heard,
+    recording: Recording,
     options: RecognitionOptions,
     plan: Plan,
     sinks: Sequence[Sink],
@@ -163,13 +162,13 @@ def _analyse(
 ) -> _Analysis:
     started = time.perf_counter()
     by_frame = options.granularity == "frame"
-    sliding = sliding_windows(heard.recording.buffer.size, plan.speech[0]) if by_frame else []
+    sliding = sliding_windows(recording.buffer.size, plan.speech[0]) if by_frame else []
     keep_parts = options.embedding and options.granularity == "segment"
     aggregator = Aggregator(by_frame, options.labels, options.min_confidence, keep_parts)
     local = LocalReader(options.labels) if by_frame else None
     keep_frames = options.embedding and by_frame
     total_frames = sum(model.engine.num_frames(stop - start) for start, stop in plan.spans)
-    run = _Inference(model, heard, [*plan.spans, *sliding], callbacks, priority)
+    run = _Inference(model, recording, [*plan.spans, *sliding], callbacks, priority)
 
     def take(place: int, output: FrameOutput) -> None:
         aggregator.add(plan.spans[place], output.features, output.logits, plan.channel(place))
@@ -195,12 +194,12 @@ class _Inference:
     def __init__(
         self,
         model: LoadedModel,
-        heard: Heard,
+        recording: Recording,
         spans: Sequence[Span],
         callbacks: ProgressCallbacks,
         priority: Priority,
     ) -> None:
-        self._model, self._heard, self._callbacks = model, heard, callbacks
+        self._model, self._recording, self._callbacks = model, recording, callbacks
         self._total_s = sum(map(_length_s, spans))
         self._done_s = 0.0
         self._priority: Priority = priority if self._total_s <= _INTERACTIVE_S else "bulk"
@@ -215,7 +214,7 @@ class _Inference:
     ) -> None:
         self._callbacks.seconds(self._done_s, self._total_s)
         outputs = self._model.engine.infer_many(
-            (self._heard.read(span, of) for span, of in zip(spans, channels, strict=True)),
+            (self._read(span, of) for span, of in zip(spans, channels, strict=True)),
             priority=self._priority,
             ahead=ahead,
             cancelled=self._callbacks.cancelled,
@@ -227,6 +226,10 @@ class _Inference:
                 del output
                 self._done_s += _length_s(spans[place])
                 self._callbacks.seconds(self._done_s, self._total_s)
+
+    def _read(self, span: Span, channel: int | None) -> Samples:
+        heard = self._recording if channel is None else self._recording.channels[channel]
+        return heard.buffer.read(*span)
 
 
 def _length_s(span: Span) -> float:

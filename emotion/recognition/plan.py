@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from emotion.audio import Recording
@@ -60,7 +60,6 @@ def make_plan(
     detector: SpeechDetector,
     max_window_s: float,
     check: Callable[[], None] = lambda: None,
-    channels: Mapping[int, SampleBuffer] | None = None,
 ) -> Plan:
     """Splits a recording into speech segments or windows.
 
@@ -74,25 +73,31 @@ def make_plan(
         detector: Finds speech.
         max_window_s: The longest window.
         check: Called between blocks of audio; raises to stop.
-        channels: The channels that are heard on their own, by number; none where they are mixed.
     """
     speech: dict[int, list[Span]] = {}
     parts: list[tuple[SpeechSegment, int]] = []
     if options.granularity == "utterance":
         silent = not contains_speech(detector, recording.buffer, check)
     else:
-        for channel, samples in (channels or {0: recording.buffer}).items():
-            segments, speech[channel] = _segments(detector, samples, options, check)
+        for channel, buffer in _heard(recording).items():
+            segments, speech[channel] = _segments(detector, buffer, options, check)
             parts += [(segment, channel) for segment in segments]
         silent = not parts
     if parts and options.granularity == "segment":
         parts.sort(key=lambda part: (part[0].start, part[1]))
         ordered = [part for part, _ in parts]
         spans = [(part.start, part.stop) for part in ordered]
-        return Plan(spans, ordered, [channel for _, channel in parts] if channels else [], speech)
+        channels = [channel for _, channel in parts] if recording.channels else []
+        return Plan(spans, ordered, channels, speech)
     spans = windows(recording.buffer.size, max_window_s)
     warnings = (ResultWarning("no_speech", _NO_SPEECH),) if silent else ()
     return Plan(spans, speech=speech, warnings=(*warnings, *_window_warning(recording, spans)))
+
+
+def _heard(recording: Recording) -> dict[int, SampleBuffer]:
+    if not recording.channels:
+        return {0: recording.buffer}
+    return {number: channel.buffer for number, channel in recording.channels.items()}
 
 
 def _segments(

@@ -242,7 +242,7 @@ class LiveSessions:
         levelled = SampleBuffer.of(window)
         meter = Meter(1)
         meter.add(window[:, None], window)
-        level(levelled, meter, self._audio)
+        level(levelled, meter.measure(), self._audio)
         heard = levelled.read()
         recent = SampleBuffer.of(heard[-round(_RECENT_S * SAMPLE_RATE_HZ) :])
         if not contains_speech(model.detector, recent):
