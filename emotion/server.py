@@ -27,12 +27,16 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion import __version__
+from emotion.api import login
+from emotion.api.gate import Gate
+from emotion.api.guard import Guard
 from emotion.api.live import add_live
 from emotion.api.routes import add_api
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
 from emotion.api.unknown import add_unknown
-from emotion.core.config import Config
+from emotion.core.access_errors import UnprotectedError
+from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import AddressError, PortInUseError
 from emotion.core.imports import large_import
 from emotion.services.live import LiveSessions
@@ -147,6 +151,7 @@ class PageHost:
             ssr_mode=False,
             mcp_server=False,
             pwa=False,
+            root_path=next(iter(self._config.server.public_urls), None),
             **page.options,
         )
         # Gradio checks the paths in a request only for apps that it launched itself; without
@@ -190,6 +195,9 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     )
     host = PageHost(config, service, sessions)
     add_routes(app, model, lambda: host.ready)
+    gate = Gate(config.server)
+    app.add_middleware(Guard, gate=gate)  # behind those that are added later
+    app.include_router(login.router(gate))
     add_live(app, sessions)
     add_api(app, config, service)
     app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
@@ -230,11 +238,29 @@ def serve(config: Config) -> None:
 
     Raises:
         PortInUseError: Another program has the port.
+        UnprotectedError: Others reach the server, and nothing protects it.
+        CredentialsError: A file of keys or passwords cannot be used.
     """
-    listener = _bind(config.server.host, config.server.port)
+    check_protected(config.server)
     server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
+    listener = _bind(config.server.host, config.server.port)
     with listener:
         server.run(sockets=[listener])
+
+
+def check_protected(config: ServerConfig) -> None:
+    """Refuses to open the server to others without a key or a password, unless that is accepted.
+
+    Raises:
+        UnprotectedError: It would be open to others.
+    """
+    if not config.shared:
+        return
+    address = config.public_urls[0] if config.public_urls else f"{config.host}:{config.port}"
+    error = UnprotectedError(address=address)
+    if not config.allow_unprotected:
+        raise error
+    logger.warning("%s (--allow-unprotected was given)", error.message)
 
 
 def _bind(host: str, port: int) -> socket.socket:

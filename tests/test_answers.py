@@ -26,9 +26,13 @@ def run(tmp_path: Path) -> FinishedRun:
 
 
 def test_a_stored_run(run: FinishedRun) -> None:
-    answer = recognition(run, "list")
+    (run.folder / "a b.srt").touch()
+    (run.folder / ".owner").touch()
+    answer = recognition(run, "list", linked=True)
     assert list(answer)[: len(run.result.to_dict())] == list(run.result.to_dict())
     assert answer["run_id"] == "outputs_20250102_030405"
+    assert answer["files"] == {"a b.srt": "/api/v1/runs/outputs_20250102_030405/a%20b.srt"}
+    assert "files" not in recognition(run, "list", linked=False)
     TypeAdapter(Recognition).validate_python(answer)
 
 
@@ -39,13 +43,13 @@ def test_embeddings_are_exact(run: FinishedRun) -> None:
     text = inline(EMBEDDING, "base64")
     assert isinstance(text, str)
     np.testing.assert_array_equal(np.frombuffer(base64.b64decode(text), "<f4"), EMBEDDING)
-    assert "embedding" not in recognition(run, "none")
+    assert "embedding" not in recognition(run, "none", linked=True)
 
 
 def test_a_run_that_was_not_stored() -> None:
-    answer = recognition(FinishedRun(result(), None), "list")
+    answer = recognition(FinishedRun(result(), None), "list", linked=True)
     assert answer["run_id"] is None
-    assert "embedding" not in answer
+    assert "embedding" not in answer and "files" not in answer
 
 
 def test_json_has_chinese_and_no_nan() -> None:

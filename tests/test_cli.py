@@ -312,7 +312,16 @@ def test_download_prints_the_folder_or_says_why_not(
         (["recognize", "--channel-names", "a", "x.wav"], 2, "channel_names is 'a'"),
         (["recognize", "--max-upload", "nan", "x.wav"], 2, "max-upload is nan"),
         (["serve", "--port", "99999"], 2, "port is 99999"),
-        (["serve", "--host", "203.0.113.1"], 1, "cannot listen at 203.0.113.1:7860"),
+        (["serve", "--host", "203.0.113.1"], 2, "anyone who reaches 203.0.113.1:7860 could"),
+        (
+            ["serve", "--host", "203.0.113.1", "--allow-unprotected"],
+            1,
+            "cannot listen at 203.0.113.1:7860",
+        ),
+        (["serve", "--public-url", "example.org"], 2, "public-url is 'example.org'"),
+        (["serve", "--api-key-file", "/none"], 2, "/none cannot be used (No such file"),
+        (["access", "add-key", "a b", "--file", "/none"], 2, "name is 'a b'"),
+        (["access", "list", "--file", "/none"], 2, "/none cannot be used (No such file"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(

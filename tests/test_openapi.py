@@ -40,7 +40,8 @@ def test_every_call_is_described(document: Any) -> None:
         (status, answer)
         for call in calls
         for status, answer in call["responses"].items()
-        if int(status) >= 400 and "Readiness" not in str(answer)
+        # Starlette answers a part beyond a file's end by itself.
+        if int(status) >= 400 and status != "416" and "Readiness" not in str(answer)
     ]
     assert problems
     for _, answer in problems:

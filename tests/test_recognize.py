@@ -75,7 +75,10 @@ def test_the_answer_is_the_result_file_and_its_run(
     assert (folder / "emotions.srt").is_file()
     stored = json.loads((folder / "result.json").read_text("utf-8"))
     assert {key: body[key] for key in stored} == stored
-    assert set(body) - set(stored) == {"run_id"}
+    assert set(body) - set(stored) == {"run_id", "files"}
+    assert set(body["files"]) == {"result.json", "processed_audio.wav", "emotions.srt"}
+    for name, address in body["files"].items():
+        assert api.get(address).content == (folder / name).read_bytes()
 
 
 def test_the_embedding_inline(api: TestClient, service: RecognitionService, wav: Wav) -> None:

@@ -237,7 +237,8 @@ def test_before_the_page_is_built_a_short_one_waits(
         raise RuntimeError("enough")
 
     monkeypatch.setattr("emotion.server.PageHost._build", held)
-    with TestClient(create_app(Config(), fake)) as client:  # type: ignore[arg-type]
+    app = create_app(Config(), fake)  # type: ignore[arg-type]
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         page = client.get("/")
         assert page.status_code == 200 and 'http-equiv="refresh"' in page.text
         assert client.get("/config").status_code == 503

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from fastapi.responses import Response
@@ -15,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from emotion.api.options import EmbeddingFormat
 from emotion.core.results import Result
 from emotion.services.recognitions import FinishedRun
+from emotion.storage.run_store import run_files
 
 PREFIX = "/api/v1"
 
@@ -25,26 +29,39 @@ class Recognition(Result):
 
     Attributes:
         run_id: Id of the run, the name of its folder; null where it was not stored.
+        files: Addresses of the run's files by their names; absent where it was not stored, and
+            on a server that several people share without keys.
         embedding: The embedding, where it was asked for: a list of numbers, or base64 of
             little-endian float32.
     """
 
     run_id: str | None = None
+    files: dict[str, str] | None = None
     embedding: list[float] | str | None = None
 
 
-def recognition(finished: FinishedRun, embedding_format: EmbeddingFormat) -> dict[str, Any]:
+def recognition(
+    finished: FinishedRun, embedding_format: EmbeddingFormat, linked: bool
+) -> dict[str, Any]:
     """A finished run as plain dicts and lists: a `Recognition`.
 
     Args:
         finished: The run.
         embedding_format: How the embedding is given.
+        linked: Whether to give the addresses of its files.
     """
     folder = finished.stored
     answer = {**finished.result.to_dict(), "run_id": folder.name if folder else None}
+    if folder is not None and linked:
+        answer["files"] = links(folder.name, run_files(folder))
     if finished.embedding is not None and embedding_format != "none":
         answer["embedding"] = inline(finished.embedding, embedding_format)
     return answer
+
+
+def links(run_id: str, files: Iterable[Path]) -> dict[str, str]:
+    """The addresses of a run's files by their names."""
+    return {file.name: f"{PREFIX}/runs/{run_id}/{quote(file.name)}" for file in files}
 
 
 def inline(embedding: NDArray[np.float32], form: EmbeddingFormat) -> list[float] | str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.requests import HTTPConnection
 
+from emotion.core.access_errors import OperatorOnlyError
 from emotion.core.i18n import Lang
 
 
@@ -33,12 +34,22 @@ def set_language(request: Request, language: Lang | None) -> None:
 
 
 def caller_of(connection: HTTPConnection) -> str | None:
-    """Who asks, as an ASGI guard in front put it into ``state.caller``; None without a guard.
+    """Who asks, as the guard put it into ``state.caller``; None where nobody is told apart.
 
-    Jobs remember it as their owner, and only their owner finds them.
+    Jobs and runs remember it as their owner, and only their owner finds them.
     """
     caller: str | None = getattr(connection.state, "caller", None)
     return caller
+
+
+def check_operator(connection: HTTPConnection) -> None:
+    """Checks that an operator asks; where there is no guard, anyone is one.
+
+    Raises:
+        OperatorOnlyError: Somebody else asks.
+    """
+    if not getattr(connection.state, "operator", True):
+        raise OperatorOnlyError()
 
 
 def request_id_of(connection: HTTPConnection) -> str:

@@ -24,9 +24,18 @@ _DESCRIPTION = """Speech emotion recognition with emotion2vec+.
 Every error is `application/problem+json` in the language that `language` or `Accept-Language` asks
 for. A recording is sent as `multipart/form-data` (`file`), as the raw body, or in JSON. 429 and 503
 say in `Retry-After` when to try again.
+
+Where the server asks for a key, send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`; a name
+and a password go as Basic. Callers find their own runs and jobs only.
 """
+_SECURITY: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "password": {"type": "http", "scheme": "basic"},
+}
 _TAGS = [
     {"name": "recognition", "description": "One recording, answered at once"},
+    {"name": "runs", "description": "Results that the server keeps"},
     {"name": "server", "description": "Models, status and health"},
 ]
 
@@ -95,7 +104,11 @@ def add_docs(app: FastAPI) -> None:
             )
             reference = "#/components/schemas/{model}"
             problem = Problem.model_json_schema(ref_template=reference)
-            schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problem
+            parts = schema.setdefault("components", {})
+            parts.setdefault("schemas", {})["Problem"] = problem
+            parts["securitySchemes"] = _SECURITY
+            # The empty one stands for servers that ask for none.
+            schema["security"] = [{}, *({name: []} for name in _SECURITY)]
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -14,6 +14,14 @@ from starlette.requests import ClientDisconnect
 
 from emotion.api.asking import language_of, request_id_of
 from emotion.api.refusals import RefusalResponse
+from emotion.core.access_errors import (
+    HostForbiddenError,
+    OperatorOnlyError,
+    OriginForbiddenError,
+    SharedServerError,
+    TriesError,
+    UnauthorizedError,
+)
 from emotion.core.errors import (
     AddressError,
     AudioDecodeError,
@@ -84,12 +92,19 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (FetchError, 422),
     (RequestInvalidError, 422),
     (InternalError, 500),
+    (UnauthorizedError, 401),
+    (TriesError, 429),
+    (OperatorOnlyError, 403),
+    (OriginForbiddenError, 403),
+    (SharedServerError, 403),
+    (HostForbiddenError, 421),
     (RequestError, 400),
 )
 
 # (Chinese, English)
 TITLES: Final[dict[int, Pair]] = {
     400: ("请求有误", "Bad request"),
+    401: ("需要登录", "Unauthorized"),
     403: ("禁止访问", "Forbidden"),
     404: ("未找到", "Not found"),
     405: ("不支持的方法", "Method not allowed"),
@@ -97,6 +112,7 @@ TITLES: Final[dict[int, Pair]] = {
     409: ("冲突", "Conflict"),
     413: ("内容过大", "Content too large"),
     415: ("不是可读取的录音", "Not a readable recording"),
+    421: ("请求送错了服务器", "Misdirected request"),
     422: ("无法处理的内容", "Unprocessable content"),
     429: ("请求过多", "Too many requests"),
     499: ("已取消", "Cancelled"),
@@ -174,7 +190,7 @@ def problem_response(
     problem = Problem.of(error, language, request_id)
     extra = dict(headers or {})
     if problem.status in RETRY_AFTER_S:
-        extra["Retry-After"] = str(RETRY_AFTER_S[problem.status])
+        extra.setdefault("Retry-After", str(RETRY_AFTER_S[problem.status]))
     if isinstance(error, MethodNotAllowedError):
         extra["Allow"] = str(error.params["allowed"])
     unread = isinstance(error, (RequestTooLargeError, UploadTimeoutError))

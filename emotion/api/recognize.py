@@ -17,7 +17,7 @@ from emotion.api.waiting import finish
 from emotion.core.request_errors import RequestInvalidError
 from emotion.services.recognitions import JobRequest
 
-PROBLEMS = (403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+PROBLEMS = (401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
 def router(context: Context) -> APIRouter:
@@ -46,7 +46,9 @@ def router(context: Context) -> APIRouter:
             job = context.service.jobs.submit(work)
             timeout_s = context.config.server.request_timeout_s
             finished = await finish(context.service, job, request, timeout_s)
-        answer = recognition(finished, options.embedding_format)
+        answer = recognition(
+            finished, options.embedding_format, linked=not context.config.server.shared
+        )
         return await json_response(answer)
 
     return routes

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 
-from emotion.api import recognize
+from emotion.api import recognize, runs
 from emotion.api.context import Context
 from emotion.api.openapi import add_docs
 from emotion.api.problems import add_handlers
@@ -40,6 +40,6 @@ def add_api(app: FastAPI, config: Config, service: RecognitionService) -> None:
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (recognize,):
+    for module in (recognize, runs):
         app.include_router(module.router(context))
     add_docs(app)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from emotion.api.asking import caller_of
 from emotion.core.errors import EmotionError, ModelMissingError
 from emotion.core.i18n import error_pairs
 from emotion.core.registry import DEFAULT
@@ -51,6 +53,7 @@ class Status(BaseModel):
         memory: Memory in use, for people.
         example: Name of the clip that came with the checkpoint.
         revision: Grows with each change.
+        caller: Who asks, where the server tells callers apart.
     """
 
     phase: str
@@ -70,6 +73,7 @@ class Status(BaseModel):
     load_s: float | None
     example: str | None
     revision: int
+    caller: str | None = None
 
     @classmethod
     def of(cls, service: ModelService) -> Status:
@@ -138,7 +142,8 @@ def add_routes(app: FastAPI, service: ModelService, page_ready: Callable[[], boo
     @app.get("/api/v1/status", response_model=Status)
     def status(request: Request) -> Response:
         body = Status.of(service)
-        etag = f'"{started}-{body.revision}-{body.memory}"'
+        body.caller = caller_of(request)
+        etag = f'"{started}-{body.revision}-{body.memory}-{quote(body.caller or "")}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)

@@ -89,6 +89,10 @@ def configuration(args: argparse.Namespace) -> Config:
         input_root=option("input_root"),
         url_hosts=tuple(option("allow_url_host") or ()) or None,
         request_timeout_s=option("request_timeout"),
+        api_key_file=option("api_key_file"),
+        auth_file=option("auth_file"),
+        public_urls=tuple(option("public_url") or ()) or None,
+        allow_unprotected=option("allow_unprotected"),
     )
     return replace(
         config,

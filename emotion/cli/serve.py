@@ -25,7 +25,19 @@ def add(commands: Any) -> None:
     parser.add_argument("--allow-url-host", nargs="+", metavar="HOST", help=text)
     text = "the API answers within this time, seconds (600)"
     parser.add_argument("--request-timeout", type=float, metavar="S", help=text)
+    _add_access(parser)
     parser.set_defaults(command=run)
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    text = "who may use the server: keys (see `emotion access`)"
+    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help=text)
+    text = "who may use the server: names and passwords (see `emotion access`)"
+    parser.add_argument("--auth-file", type=Path, metavar="FILE", help=text)
+    text = "where people reach the server through a proxy: https://emotion.example.org"
+    parser.add_argument("--public-url", nargs="+", metavar="URL", help=text)
+    text = "serve other machines without a key or a password"
+    parser.add_argument("--allow-unprotected", action="store_true", default=None, help=text)
 
 
 def run(_: argparse.Namespace, config: Config) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from emotion.core import paths
 from emotion.core.errors import ConfigError
+from emotion.core.hosts import is_loopback, origin_of
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -115,6 +116,10 @@ class ServerConfig:
         input_root: The folder whose files callers of the API may name; None for none.
         url_hosts: Hosts, or ``host:port``, whose addresses callers of the API may name.
         request_timeout_s: A caller of the API gets a result or an error within this time.
+        api_key_file: Hashed keys of those who may use the server (`emotion.services.access`).
+        auth_file: Hashed passwords of those who may.
+        public_urls: Where people reach the server through a proxy; the page takes the first.
+        allow_unprotected: Serve others than this machine without a key or a password.
     """
 
     host: str = "127.0.0.1"
@@ -124,6 +129,10 @@ class ServerConfig:
     input_root: Path | None = None
     url_hosts: tuple[str, ...] = ()
     request_timeout_s: float = 600.0
+    api_key_file: Path | None = None
+    auth_file: Path | None = None
+    public_urls: tuple[str, ...] = ()
+    allow_unprotected: bool = False
 
     def __post_init__(self) -> None:
         _check(0 <= self.live_sessions <= 1000, "live-sessions", self.live_sessions, "0 to 1000")
@@ -135,6 +144,24 @@ class ServerConfig:
             _check(ok, "allow-url-host", host, "a host or host:port, without http://")
         timeout_s = self.request_timeout_s
         _check(0 < timeout_s < math.inf, "request-timeout", timeout_s, "finite, above 0 s")
+        for url in self.public_urls:
+            expected = "http(s)://HOST, as people type it"
+            _check(origin_of(url) is not None, "public-url", url, expected)
+
+    @property
+    def credential_files(self) -> list[Path]:
+        """The files of keys and passwords."""
+        return [file for file in (self.api_key_file, self.auth_file) if file is not None]
+
+    @property
+    def exposed(self) -> bool:
+        """Whether others than this machine reach the server."""
+        return bool(self.public_urls) or not is_loopback(self.host)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several people use the server and nothing tells them apart."""
+        return self.exposed and not self.credential_files
 
 
 @dataclass(frozen=True)
@@ -152,7 +179,9 @@ class Config:
 
         Reads ``EMOTION_MODEL``, ``EMOTION_ENGINE``, ``EMOTION_DEVICE``, ``EMOTION_PRECISION``,
         ``EMOTION_HUB``, ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``,
-        ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT`` and ``EMOTION_FFMPEG``.
+        ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT``, ``EMOTION_FFMPEG``,
+        ``EMOTION_API_KEY_FILE``, ``EMOTION_AUTH_FILE``, ``EMOTION_PUBLIC_URL`` (several with
+        spaces between them) and ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0).
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -171,6 +200,10 @@ class Config:
             host=env.get("EMOTION_HOST"),
             port=_int(env, "EMOTION_PORT"),
             outputs_dir=_path(env, "EMOTION_OUTPUTS_DIR"),
+            api_key_file=_path(env, "EMOTION_API_KEY_FILE"),
+            auth_file=_path(env, "EMOTION_AUTH_FILE"),
+            public_urls=tuple(env.get("EMOTION_PUBLIC_URL", "").split()) or None,
+            allow_unprotected=_flag(env, "EMOTION_ALLOW_UNPROTECTED"),
         )
         base = cls()
         return replace(

@@ -171,6 +171,30 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "用 --allow-url-host 允许主机；内网地址始终不允许",
     ),
     "fetch_failed": ("{url} 获取失败（{reason}）", "请检查地址，或直接上传录音"),
+    "unprotected": (
+        "任何能访问 {address} 的人都可以使用本服务器并读取其中的录音",
+        "请用 --api-key-file 或 --auth-file 加以保护（见 `python -m emotion access --help`），"
+        "或用 --allow-unprotected 接受这一风险",
+    ),
+    "credentials_invalid": (
+        "{file} 无法使用（{reason}）",
+        "请用 `python -m emotion access add-key` 或 `python -m emotion access add-user` 添加条目",
+    ),
+    "unauthorized": (
+        "需要有效的 API 密钥或密码",
+        "请在请求头中发送密钥：Authorization: Bearer KEY",
+    ),
+    "too_many_tries": ("错误的密钥或密码次数过多", "请在 {wait_s} 秒后重试"),
+    "operator_only": ("只有本服务器的管理员可以这样做", "请使用管理员的密钥或账号"),
+    "host_forbidden": ("本服务器不是 {host}", "请用 --public-url 指明大家访问的地址"),
+    "origin_forbidden": (
+        "{origin} 的网页不能使用本服务器",
+        "请打开服务器自己的页面，或由程序调用 API",
+    ),
+    "shared_server": (
+        "多人共用且没有密钥的服务器不显示已保存的结果",
+        "请用 --api-key-file 或 --auth-file 启动",
+    ),
     "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 

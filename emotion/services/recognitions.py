@@ -35,7 +35,7 @@ class JobRequest:
         path: The recording.
         options: What is asked for.
         store: Whether to leave a run folder.
-        owner: Who asks, where that is known; whoever else asks for the job does not find it.
+        owner: Who asks, where that is known; whoever else asks does not find the job or its run.
     """
 
     path: Path
@@ -183,7 +183,7 @@ def _stored(
     waited_s: float,
 ) -> FinishedRun:
     asked = request.options
-    with store.create() as writer:
+    with store.create(owner=request.owner) as writer:
         sink = RunSink(writer)
         result = recognize(
             model, request.path, asked, sinks=[sink], callbacks=callbacks,

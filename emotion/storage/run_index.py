@@ -12,14 +12,14 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 INDEX_FILE = ".runs.sqlite3"
-_VERSION = 1
+_VERSION = 2
 _LOCK_TIMEOUT_S = 10.0
 
 
@@ -36,6 +36,7 @@ class RunSummary:
         confidence: That score.
         model: Name of the model.
         granularity: ``utterance``, ``frame`` or ``segment``.
+        owner: Who asked for it, where that is known.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunSummary:
     confidence: float
     model: str
     granularity: str
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class RunFilter:
         name: A part of the recording's name, in any case.
         since: The first local day, ``YYYY-MM-DD``.
         until: The last local day, ``YYYY-MM-DD``.
+        owner: Who asked for them.
     """
 
     emotion: str | None = None
@@ -65,6 +68,7 @@ class RunFilter:
     name: str | None = None
     since: str | None = None
     until: str | None = None
+    owner: str | None = None
 
     def clause(self) -> tuple[str, list[str]]:
         """The condition in SQL, and its values."""
@@ -77,6 +81,7 @@ class RunFilter:
             ("model = ?", self.model),
             (r"file LIKE ? ESCAPE '\'", name),
             ("timestamp >= ?", self.since),
+            ("owner = ?", self.owner),
             ("timestamp <= ?", f"{self.until} 23:59:59" if self.until else None),
         )
         given = [(text, value) for text, value in conditions if value]
@@ -90,11 +95,15 @@ class RunIndex:
     Args:
         folder: Where the runs are.
         result_file: Name of a run's result.
+        owner_of: Tells who asked for the run in a folder.
     """
 
-    def __init__(self, folder: Path, result_file: str) -> None:
+    def __init__(
+        self, folder: Path, result_file: str, owner_of: Callable[[Path], str | None]
+    ) -> None:
         self._folder = folder
         self._result_file = result_file
+        self._owner_of = owner_of
         self._lock = threading.Lock()
         self._memory: sqlite3.Connection | None = None
 
@@ -158,6 +167,7 @@ class RunIndex:
                 confidence=float(data["confidence"]),
                 model=str(data["model"]["name"]),
                 granularity=str(data["granularity"]),
+                owner=self._owner_of(self._folder / run_id),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None  # of another program, or being deleted

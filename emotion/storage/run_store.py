@@ -32,6 +32,7 @@ RESULT_FILE = "result.json"
 EMBEDDING_FILE = "embedding.npy"
 FRAME_EMBEDDINGS_FILE = "embedding_frames.npy"
 SEGMENT_EMBEDDINGS_FILE = "embedding_segments.npy"
+_OWNER_FILE = ".owner"  # who asked for the run, where that is known
 _PARTIAL = ".partial-"
 _SUFFIXES = 1000
 _ID = re.compile(r"outputs_\d{8}_\d{6}(_\d{3})?")
@@ -46,42 +47,61 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._index = RunIndex(folder, RESULT_FILE)
+        self._index = RunIndex(folder, RESULT_FILE, owner_of)
 
-    def create(self, now: datetime | None = None) -> RunWriter:
+    def create(self, now: datetime | None = None, owner: str | None = None) -> RunWriter:
         """Begins a run; use the writer as a context manager.
 
         Args:
             now: Local time of the run.
+            owner: Who asks for it, where that is known.
 
         Raises:
             OutputError: The folder cannot be made.
         """
-        return RunWriter(self.folder, now or datetime.now())
+        return RunWriter(self.folder, now or datetime.now(), owner)
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first; by the names of their folders only."""
         return run_ids(self.folder)
 
-    def find(self, run_id: str) -> Path:
+    def find(self, run_id: str, owner: str | None = None) -> Path:
         """The folder of a run.
 
+        Args:
+            run_id: Its id.
+            owner: Whose it must be; None for anyone's.
+
         Raises:
-            RunNotFoundError: There is no complete run of that id.
+            RunNotFoundError: There is no complete run of that id, or it is another one's.
         """
         folder = self.folder / run_id
         if not _ID.fullmatch(run_id) or not (folder / RESULT_FILE).is_file():
             raise RunNotFoundError(run_id=run_id)
+        if owner is not None and owner_of(folder) != owner:
+            raise RunNotFoundError(run_id=run_id)
         return folder
 
-    def result(self, run_id: str) -> dict[str, Any]:
+    def files(self, run_id: str, owner: str | None = None) -> list[Path]:
+        """The files of a run by name, without hidden ones.
+
+        Arguments and errors are those of `find`.
+        """
+        return run_files(self.find(run_id, owner))
+
+    def result(self, run_id: str, owner: str | None = None) -> dict[str, Any]:
         """What ``result.json`` of a run holds.
 
+        Args:
+            run_id: Its id.
+            owner: Whose it must be; None for anyone's.
+
         Raises:
-            RunNotFoundError: There is no complete run of that id, or its result is damaged.
+            RunNotFoundError: There is no complete run of that id, it is another one's, or its
+                result is damaged.
         """
         try:
-            text = (self.find(run_id) / RESULT_FILE).read_text(encoding="utf-8")
+            text = (self.find(run_id, owner) / RESULT_FILE).read_text(encoding="utf-8")
             data = json.loads(text)
         except (OSError, ValueError) as e:
             raise RunNotFoundError(run_id=run_id) from e
@@ -104,14 +124,18 @@ class RunStore:
         """
         return self._index.search(run_ids(self.folder), limit, offset, where or RunFilter())
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, owner: str | None = None) -> None:
         """Deletes a run.
 
+        Args:
+            run_id: Its id.
+            owner: Whose it must be; None for anyone's.
+
         Raises:
-            RunNotFoundError: There is no complete run of that id.
+            RunNotFoundError: There is no complete run of that id, or it is another one's.
             OutputError: It cannot be deleted.
         """
-        folder = self.find(run_id)
+        folder = self.find(run_id, owner)
         with _reported(self.folder):
             # Moved away first, so that no reader sees half a run.
             doomed = make_own(self.folder, _PARTIAL)
@@ -149,14 +173,16 @@ class RunWriter:
     Args:
         outputs_dir: Where runs are kept; made if absent.
         now: Local time of the run.
+        owner: Who asks for it, where that is known.
 
     Raises:
         OutputError: The folder cannot be made.
     """
 
-    def __init__(self, outputs_dir: Path, now: datetime) -> None:
+    def __init__(self, outputs_dir: Path, now: datetime, owner: str | None = None) -> None:
         self._outputs_dir = outputs_dir
         self._stamp = now.strftime("outputs_%Y%m%d_%H%M%S")
+        self._owner = owner
         self._final: Path | None = None
         with _reported(outputs_dir):
             outputs_dir.mkdir(parents=True, exist_ok=True)
@@ -210,6 +236,8 @@ class RunWriter:
             OutputError: No name is free, or the folder cannot be renamed.
         """
         with _reported(self._outputs_dir):
+            if self._owner is not None:
+                (self.path / _OWNER_FILE).write_text(self._owner, encoding="utf-8")
             self.path.chmod(0o755)
             for number in range(_SUFFIXES):
                 suffix = f"_{number:03d}" if number else ""
@@ -233,6 +261,19 @@ def _reported(folder: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise OutputError(path=folder, reason=e.strerror or str(e)) from e
+
+
+def run_files(folder: Path) -> list[Path]:
+    """The files in a run's folder by name, without hidden ones."""
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
+
+
+def owner_of(folder: Path) -> str | None:
+    """Who asked for the run in a folder; None where that was not known."""
+    try:
+        return (folder / _OWNER_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def run_ids(folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from emotion.services.recognitions import JobRequest, RecognitionService
 from emotion.ui.files import HandOver, run_files
 from emotion.ui.language import language_of
 from emotion.ui.problems import RefusedError, missing_audio, plain
+from emotion.ui.visitors import owner_of
 
 
 class Endpoint:
@@ -83,7 +84,9 @@ class Endpoint:
                 channels=channels,
                 channel_names=parse_names(channel_names),
             )
-            job = self._service.jobs.submit(JobRequest(Path(audio), options))
+            job = self._service.jobs.submit(
+                JobRequest(Path(audio), options, owner=owner_of(request))
+            )
         except Exception as e:
             raise plain(e, lang) from e
         try:

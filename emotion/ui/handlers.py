@@ -39,6 +39,7 @@ from emotion.ui.language import language_of
 from emotion.ui.previews import Previews
 from emotion.ui.problems import Problem, RefusedError, missing_audio, problem_of
 from emotion.ui.texts import pair
+from emotion.ui.visitors import owner_of, visitor_of
 
 logger = logging.getLogger(__name__)
 
@@ -119,8 +120,12 @@ class Handlers:
                     channel_names,
                     first_only,
                 )
-                work = JobRequest(self._previews.original(Path(audio)), form.options(lang))
-                job = self._service.jobs.submit(work, visitor=str(request.session_hash))
+                work = JobRequest(
+                    self._previews.original(Path(audio)),
+                    form.options(lang),
+                    owner=owner_of(request),
+                )
+                job = self._service.jobs.submit(work, visitor=visitor_of(request))
             except JobRunningError as e:  # the card belongs to the job that is under way
                 raise problem_of(e).toast(lang) from e
             except (RefusedError, EmotionError) as e:
@@ -175,13 +180,13 @@ class Handlers:
 
     def cancel(self, request: gr.Request) -> None:
         """Stops the visitor's job."""
-        for job in self._service.jobs.active(str(request.session_hash)):
+        for job in self._service.jobs.active(visitor_of(request)):
             self._service.jobs.cancel(job)
 
     def withdraw(self, audio: str | None, request: gr.Request) -> None:
         """Stops the visitor's job of any recording but this one."""
         keep = self._previews.original(Path(audio)) if audio else None
-        for job in self._service.jobs.active(str(request.session_hash)):
+        for job in self._service.jobs.active(visitor_of(request)):
             if job.request.path != keep:
                 self._service.jobs.cancel(job)
 

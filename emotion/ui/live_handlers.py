@@ -14,6 +14,7 @@ from emotion.ui import views
 from emotion.ui.handlers import Handlers, Outputs, Update, cleared
 from emotion.ui.language import language_of
 from emotion.ui.problems import problem_of
+from emotion.ui.visitors import owner_of, visitor_of
 
 
 class LiveHandlers:
@@ -41,7 +42,7 @@ class LiveHandlers:
             try:
                 path = self._sessions.finish(live_id)
                 options = RecognitionOptions("segment", export_language=lang)
-                work = JobRequest(path, options)
+                work = JobRequest(path, options, owner=owner_of(request))
                 job = self._service.jobs.submit(work, visitor=_visitor(request))
             except EmotionError as e:  # the recording is still there
                 if path is not None:
@@ -65,4 +66,4 @@ class LiveHandlers:
 
 def _visitor(request: gr.Request) -> str:
     # Beside the job of the recognition tab, which may be under way.
-    return f"{request.session_hash}/live"
+    return f"{visitor_of(request)}/live"

@@ -26,6 +26,7 @@ _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJ
 _SHEETS: Final = ("style.css", "timeline.css", "live.css")
 _SCRIPTS: Final = (
     "page.js",
+    "account.js",
     "tabs.js",
     "audio.js",
     "timeline_data.js",
@@ -46,6 +47,7 @@ _SCRIPT_TEXTS: Final = (
     "too_large",
     "uploading",
     "live_",
+    "account_",
     "tl_",
 )
 

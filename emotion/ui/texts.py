@@ -19,6 +19,7 @@ TEXTS: Final[dict[str, Pair]] = {
         "听一段语音，给出九种情绪的得分。音频只在这台服务器上处理。",
         "Listens to a recording and scores nine emotions. Audio stays on this server.",
     ),
+    "account_sign_out": ("退出登录", "Sign out"),
     "banner": (
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
         "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
@@ -210,6 +211,10 @@ TEXTS: Final[dict[str, Pair]] = {
         "⚠️ {model} loaded ({memory}) · FunASR answers",
     ),
     "status_failed": ("❌ 模型加载失败", "❌ The model could not be loaded"),
+    "status_signed_out": (
+        "🔒 已退出登录，请重新加载页面以登录",
+        "🔒 Signed out: reload the page to sign in",
+    ),
     "status_offline": (
         "❌ 连接不上服务器，正在重试",
         "❌ The server does not answer, trying again",

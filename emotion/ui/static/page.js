@@ -68,6 +68,7 @@
 
   // --- Status bar and banner --------------------------------------------------------------------
   let status = null;
+  let signedOut = false;
   let etag = null;
   let timer = 0;
   let bar = null;
@@ -109,7 +110,7 @@
 
   function render() {
     if (!bar) return;
-    if (status === 'offline') return show('failed', say('status_offline'));
+    if (status === 'offline') return show('failed', say(signedOut ? 'status_signed_out' : 'status_offline'));
     const ready = status?.phase === 'ready';
     const gpu = reason(status?.gpu);
     const engine = reason(status?.engine_fallback);
@@ -165,16 +166,21 @@
     try {
       const headers = etag ? { 'If-None-Match': etag } : {};
       const answer = await fetch('api/v1/status', { headers, cache: 'no-store' });
+      signedOut = answer.status === 401;
       if (answer.status === 200) {
         status = await answer.json();
         etag = answer.headers.get('ETag');
       } else if (answer.status !== 304) throw new Error(String(answer.status));
-    } catch {
+    } catch (error) {
+      signedOut &&= error.message === '401'; // else the server is gone
       status = 'offline';
       etag = null;
     }
     render();
-    if (status !== 'offline') refreshExamples();
+    if (status !== 'offline') {
+      document.dispatchEvent(new CustomEvent('emotion-status', { detail: status }));
+      refreshExamples();
+    }
     const settled = status !== 'offline' && ['ready', 'failed'].includes(status.phase);
     const wait = status === 'offline' ? POLL_MS.offline : settled ? POLL_MS.ready : POLL_MS.busy;
     timer = setTimeout(poll, wait);
