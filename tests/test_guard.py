@@ -303,6 +303,13 @@ def test_a_scan_of_every_route_without_a_key(mounted: tuple[str, FastAPI]) -> No
     assert "/gradio_api/proxy={url_path:path}" in denied
 
 
+def test_a_forwarded_host_is_not_in_the_page(mounted: tuple[str, FastAPI]) -> None:
+    headers = {**BEARER, "X-Forwarded-Host": "evil.example"}
+    for path in ("/", "/config"):
+        answer = httpx.get(f"{mounted[0]}{path}", headers=headers)
+        assert answer.status_code == 200 and "evil.example" not in answer.text
+
+
 def test_the_page_and_its_endpoint_with_a_key(
     mounted: tuple[str, FastAPI], wav: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,7 +70,7 @@ def drain(updates: Iterator[dict[str, Any]]) -> tuple[dict[str, Any], str]:
 
 class TestHandlers:
     def test_a_recognition(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        run = handlers.recognise(OUT)(str(wav(3.0)), "utterance", False, [], "", request())
+        run = handlers.recognise(OUT)(str(wav(3.0)), "", request(), "utterance", False, [])
         state, toast = drain(run)
         assert not toast
         assert "Happy" in state["card"] and "--value" in state["scores"]
@@ -80,7 +80,7 @@ class TestHandlers:
         assert "processed_audio.wav" in state["timeline"] and '"kind":"whole"' in state["timeline"]
 
     def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
-        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "frame", True, [], "", request()))
+        state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "", request(), "frame", True, []))
         assert '"contribution":{' in state["timeline"] and '"local":' in state["timeline"]
         assert [Path(file).name for file in state["downloads"]][2:] == [
             EMBEDDING_FILE,
@@ -96,7 +96,7 @@ class TestHandlers:
             ("frame", ["emotions.srt", "frames.csv"]),
         ):
             run = handlers.recognise(OUT)(
-                str(wav()), granularity, False, chosen, "", request(lang="zh")
+                str(wav()), "", request(lang="zh"), granularity, False, chosen
             )
             state, toast = drain(run)
             assert not toast
@@ -105,7 +105,7 @@ class TestHandlers:
 
     @pytest.mark.parametrize(("lang", "words"), [("zh", "还没有音频"), ("en", "no audio yet")])
     def test_without_audio(self, handlers: Any, lang: str, words: str) -> None:
-        run = handlers.recognise(OUT)(None, "utterance", False, [], "", request(lang=lang))
+        run = handlers.recognise(OUT)(None, "", request(lang=lang), "utterance", False, [])
         state, toast = drain(run)
         assert words in toast and words in state["card"]
 
@@ -114,7 +114,7 @@ class TestHandlers:
     ) -> None:
         broken = tmp_path / "<b>.mp3"
         broken.write_bytes(os.urandom(3000))
-        run = handlers.recognise(OUT)(str(broken), "utterance", False, [], "", request(lang="zh"))
+        run = handlers.recognise(OUT)(str(broken), "", request(lang="zh"), "utterance", False, [])
         state, toast = drain(run)
         assert "&lt;b&gt;.mp3：无法作为音频读取" in toast
         assert "无法作为音频读取" in state["card"] and "<b>" not in state["card"]
@@ -129,7 +129,7 @@ class TestHandlers:
             raise RuntimeError("secret /srv/key")
 
         monkeypatch.setattr("emotion.services.recognitions.recognize", fail)
-        run = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request(lang="zh"))
+        run = handlers.recognise(OUT)(str(wav()), "", request(lang="zh"), "utterance", False, [])
         state, toast = drain(run)
         number = re.search(r"识别失败 \(id (\w{8})\)", toast)
         assert number is not None
@@ -141,17 +141,17 @@ class TestHandlers:
     ) -> None:
         models: Any = service.models
         models.error = DownloadError(name="large", reason="no route")
-        _, toast = drain(handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request()))
+        _, toast = drain(handlers.recognise(OUT)(str(wav()), "", request(), "utterance", False, []))
         assert toast.startswith("large could not be downloaded")
 
     def test_a_second_start_is_refused_and_leaves_the_first_alone(
         self, handlers: Any, fake_engine: FakeEngine, wav: Callable[..., Path]
     ) -> None:
         fake_engine.gate.clear()
-        first = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
+        first = handlers.recognise(OUT)(str(wav()), "", request(), "utterance", False, [])
         seen = [next(first)]
         state, toast = drain(
-            handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
+            handlers.recognise(OUT)(str(wav()), "", request(), "utterance", False, [])
         )
         assert state == {} and "still running" in toast
         fake_engine.gate.set()
@@ -166,7 +166,7 @@ class TestHandlers:
         wav: Callable[..., Path],
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(40.0)), "frame", True, [], "", request())
+        run = handlers.recognise(OUT)(str(wav(40.0)), "", request(), "frame", True, [])
         seen = [next(run)]
         assert not seen[0]["start"]["interactive"] and seen[0]["cancel"]["interactive"]
         assert fake_engine.entered.wait(10)
@@ -182,7 +182,7 @@ class TestHandlers:
     ) -> None:
         fake_engine.gate.clear()
         path = str(wav(40.0))
-        run = handlers.recognise(OUT)(path, "utterance", False, [], "", request())
+        run = handlers.recognise(OUT)(path, "", request(), "utterance", False, [])
         next(run)
         handlers.withdraw(path, request())
         assert fake_engine.entered.wait(10)
@@ -198,7 +198,7 @@ class TestHandlers:
         wav: Callable[..., Path],
     ) -> None:
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(str(wav(400.0)), "utterance", False, [], "", request())
+        run = handlers.recognise(OUT)(str(wav(400.0)), "", request(), "utterance", False, [])
         next(run)
         assert fake_engine.entered.wait(10)
         run.close()
@@ -249,7 +249,7 @@ class TestHandlers:
         assert preview != path and previewed == path
         assert handlers.preview(None) == (None, "")
         fake_engine.gate.clear()
-        run = handlers.recognise(OUT)(preview, "utterance", False, [], "", request())
+        run = handlers.recognise(OUT)(preview, "", request(), "utterance", False, [])
         seen = [next(run)]
         handlers.withdraw(path, request())
         handlers.withdraw(preview, request())
@@ -259,7 +259,7 @@ class TestHandlers:
 
     def test_a_recording_that_was_not_uploaded(self, handlers: Any) -> None:
         for missing, words in (("upload_failed", "not be uploaded"), ("<b>", "no audio yet")):
-            run = handlers.recognise(OUT)(None, "utterance", False, [], missing, request())
+            run = handlers.recognise(OUT)(None, missing, request(), "utterance", False, [])
             state, toast = drain(run)
             assert words in toast and words in state["card"]
 
@@ -268,7 +268,7 @@ class TestHandlers:
         caplog: pytest.LogCaptureFixture,
     ) -> None:  # fmt: skip
         service.store = RunStore(wav())  # a file: no run folder can be made in it
-        run = handlers.recognise(OUT)(str(wav()), "utterance", False, [], "", request())
+        run = handlers.recognise(OUT)(str(wav()), "", request(), "utterance", False, [])
         state, toast = drain(run)
         assert "clip.wav: cannot be written" in toast
         assert str(tmp_path) not in toast + json.dumps(state, default=str)

@@ -16,8 +16,8 @@ from emotion.core.options import (
     Channels,
     Granularity,
     RecognitionOptions,
+    parse_exports,
     parse_labels,
-    possible_exports,
 )
 
 EmbeddingFormat = Literal["list", "base64", "none"]
@@ -118,11 +118,11 @@ class RecognizeOptions(BaseModel):
         Raises:
             ConfigError: An option has a value that it cannot have, under its name here.
         """
-        exports: Any = tuple(dict.fromkeys(name.lower() for name in self.exports))
-        if "all" in exports:
-            exports = possible_exports(
-                frames=self.granularity == "frame", embedding=self.extract_embedding
-            )
+        exports = parse_exports(
+            ",".join(self.exports),
+            frames=self.granularity == "frame",
+            embedding=self.extract_embedding,
+        )
         try:
             return RecognitionOptions(
                 granularity=self.granularity,

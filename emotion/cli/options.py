@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from emotion.core.config import Config, EngineName, Hub, Precision, given
 from emotion.core.errors import ConfigError
-from emotion.core.options import EXPORT_NAMES, ExportLanguage
+from emotion.core.options import EXPORT_NAMES, ExportLanguage, split_names
 
 EXPORTS_HELP = f"comma-separated: {', '.join(EXPORT_NAMES)}; or all"
 
@@ -62,8 +62,8 @@ def add_export_language(parser: argparse.ArgumentParser, flag: str) -> None:
 
 def exports(text: str) -> tuple[str, ...] | None:
     """The exports in a comma-separated list, each once; None for all."""
-    names = dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower()))
-    return None if "all" in names else tuple(names)
+    names = split_names(text)
+    return None if "all" in names else names
 
 
 def configuration(args: argparse.Namespace) -> Config:

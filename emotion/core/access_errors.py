@@ -32,7 +32,9 @@ class CredentialsError(ConfigError):
 
     code = "credentials_invalid"
     template = "{file} cannot be used ({reason})"
-    hint = "Add entries with `python -m emotion access add-key` or `python -m emotion access add-user`"
+    hint = (
+        "Add entries with `python -m emotion access add-key` or `python -m emotion access add-user`"
+    )
 
 
 class UnauthorizedError(RequestError):

@@ -130,6 +130,11 @@ class RecognitionOptions:
                 raise ConfigError(option=name, value=getattr(self, name), expected=expected)
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated list, in small letters, each once."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower())))
+
+
 def parse_labels(text: str) -> tuple[str, ...]:
     """Labels from ``primary``, ``basic``, ``all`` or a comma-separated list.
 
@@ -139,7 +144,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
     Returns:
         In alphabetical order as in `emotion.core.labels.LABELS`, unknown names last.
     """
-    names = dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower()))
+    names = split_names(text)
     found = [label for name in names for label in LABEL_SETS.get(name, (name,))]
     known = tuple(label for label in LABELS if label in found)
     return known + tuple(label for label in found if label not in LABELS)
@@ -159,7 +164,7 @@ def parse_exports(text: str, *, frames: bool, embedding: bool) -> tuple[Any, ...
         frames: Whether the result has frame scores.
         embedding: Whether its embedding is there.
     """
-    names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip().lower())))
+    names = split_names(text)
     return possible_exports(frames=frames, embedding=embedding) if "all" in names else names
 
 

@@ -103,7 +103,7 @@ class Segment:
         emotion: The label with the highest score.
         confidence: That score.
         scores: All nine scores, summing to 1.
-        uncertain: Whether the confidence is below the wanted one.
+        uncertain: Whether the confidence is below the minimum that was asked for.
         channel: The channel it was heard on, from 1, where channels were split; else None.
     """
 
@@ -188,7 +188,7 @@ class Quarter:
         talk_s: Seconds of speech in it.
         emotion: The label with the highest score; None where nobody speaks.
         confidence: That score; None where nobody speaks.
-        uncertain: Whether the confidence is below the wanted one.
+        uncertain: Whether the confidence is below the minimum that was asked for.
     """
 
     start_s: float
@@ -213,7 +213,7 @@ class ChannelResult:
         emotion: The label with the highest score; None where nobody speaks.
         confidence: That score; None where nobody speaks.
         scores: All nine scores; empty where nobody speaks.
-        uncertain: Whether the confidence is below the wanted one.
+        uncertain: Whether the confidence is below the minimum that was asked for.
     """
 
     channel: int

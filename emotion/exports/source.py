@@ -30,7 +30,7 @@ class Span:
         emotion: Id of the emotion.
         confidence: Its score.
         scores: All nine scores.
-        uncertain: Whether the confidence is below the wanted one.
+        uncertain: Whether the confidence is below the minimum that was asked for.
         channel: The channel, from 1; None for the mean of all.
     """
 

@@ -13,7 +13,7 @@ _ENCODING = "utf-8-sig"
 
 
 def write_segments(source: Source, path: Path) -> None:
-    """One row a segment: times in seconds, channel, emotion, all nine scores, doubts."""
+    """One row a segment: times in seconds, channel, emotion, nine scores, `uncertain`."""
     header = ["start_s", "end_s", "channel", "emotion", "name", "confidence", *LABELS]
     header += ["channel_name", "uncertain"]
     rows = (

@@ -58,7 +58,7 @@ class Verdict:
         confidence: That score.
         scores: Score of each label, in the order of `emotion.core.labels.LABELS`, summing to 1.
         secondary: Other labels above 3 %, highest first.
-        uncertain: Whether the confidence is below the wanted one.
+        uncertain: Whether the confidence is below the minimum that was asked for.
     """
 
     emotion: str

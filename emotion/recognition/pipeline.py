@@ -106,13 +106,8 @@ def recognize(
                 callbacks.log(f"[INFO] Preprocessing done → {sink.audio_file} saved")
         callbacks.log("[INFO] Warmup completed. Ready for inference.")
         callbacks.stage("analysing")
-        plan = make_plan(
-            recording,
-            options,
-            model.detector,
-            model.segmentation.max_window_s,
-            callbacks.check,
-        )
+        longest_s = model.segmentation.max_window_s
+        plan = make_plan(recording, options, model.detector, longest_s, callbacks.check)
         for warning in plan.warnings:
             callbacks.log(f"[WARNING] {warning.message}")
         analysis = _analyse(model, recording, options, plan, sinks, callbacks, priority)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
+from emotion.core.i18n import Lang
 from emotion.core.options import (
     Channels,
     Granularity,
@@ -17,7 +18,7 @@ from emotion.core.options import (
     parse_names,
 )
 from emotion.services.jobs import ENDED
-from emotion.services.recognitions import JobRequest, RecognitionService
+from emotion.services.recognitions import JobRequest, RecognitionJob, RecognitionService
 from emotion.ui.files import HandOver, run_files
 from emotion.ui.language import language_of
 from emotion.ui.problems import RefusedError, missing_audio, plain
@@ -89,6 +90,9 @@ class Endpoint:
             )
         except Exception as e:
             raise plain(e, lang) from e
+        yield from self._follow(job, lang)
+
+    def _follow(self, job: RecognitionJob, lang: Lang) -> Iterator[tuple[Any, Any]]:
         try:
             for progress in job.follow():
                 if progress.state not in ENDED:

@@ -16,11 +16,6 @@ from emotion.core.errors import (
     JobRunningError,
 )
 from emotion.core.i18n import Lang
-from emotion.core.options import (
-    Channels,
-    ExportName,
-    Granularity,
-)
 from emotion.core.results import readable
 from emotion.models.store import example_clip
 from emotion.services.jobs import ENDED
@@ -34,7 +29,7 @@ from emotion.storage.run_store import AUDIO_FILE
 from emotion.ui import charts, timeline, views
 from emotion.ui.examples import Example
 from emotion.ui.files import HandOver, run_files
-from emotion.ui.form import Form, LabelChoice
+from emotion.ui.form import Form
 from emotion.ui.language import language_of
 from emotion.ui.previews import Previews
 from emotion.ui.problems import Problem, RefusedError, missing_audio, problem_of
@@ -91,41 +86,11 @@ class Handlers:
         """The handler of the start button, for these outputs."""
 
         def handler(
-            audio: str | None,
-            granularity: Granularity,
-            embedding: bool,
-            exports: list[ExportName] | None,
-            missing: str,
-            request: gr.Request,
-            labels: LabelChoice = "all",
-            own_labels: Sequence[str] = (),
-            min_confidence: float = 0.0,
-            channels: Channels = "mix",
-            channel_names: str = "",
-            first_only: bool = False,
+            audio: str | None, missing: str, request: gr.Request, *choices: Any
         ) -> Iterator[Update]:
             lang = language_of(request)
             try:
-                if not audio:
-                    key = missing if missing in _MISSING else _MISSING[0]
-                    raise RefusedError(missing_audio(key))
-                form = Form(
-                    granularity,
-                    embedding,
-                    exports or (),
-                    labels,
-                    own_labels,
-                    min_confidence,
-                    channels,
-                    channel_names,
-                    first_only,
-                )
-                work = JobRequest(
-                    self._previews.original(Path(audio)),
-                    form.options(lang),
-                    owner=owner_of(request),
-                )
-                job = self._service.jobs.submit(work, visitor=visitor_of(request))
+                job = self._submit(audio, missing, request, Form(*choices))
             except JobRunningError as e:  # the card belongs to the job that is under way
                 raise problem_of(e).toast(lang) from e
             except (RefusedError, EmotionError) as e:
@@ -135,6 +100,18 @@ class Handlers:
             yield from self.follow(out, job, lang)
 
         return handler
+
+    def _submit(
+        self, audio: str | None, missing: str, request: gr.Request, form: Form
+    ) -> RecognitionJob:
+        if not audio:
+            raise RefusedError(missing_audio(missing if missing in _MISSING else _MISSING[0]))
+        work = JobRequest(
+            self._previews.original(Path(audio)),
+            form.options(language_of(request)),
+            owner=owner_of(request),
+        )
+        return self._service.jobs.submit(work, visitor=visitor_of(request))
 
     def follow(self, out: Outputs, job: RecognitionJob, lang: Lang) -> Iterator[Update]:
         """What the page shows while a job runs, and of its result; leaving cancels the job."""

@@ -14,13 +14,12 @@ from emotion.exports import FORMATS
 from emotion.ui.form import LABEL_CHOICES
 
 Translate = Callable[[str], Any]
-_REMEMBER: Final = "(g) => { document.documentElement.dataset.granularity = g; return []; }"
 _CHOSEN: Final = "() => { window.emotionPage.granularityChosen(); return []; }"
 
 
 @dataclass(frozen=True)
 class OptionControls:
-    """The controls, in the order of `emotion.ui.handlers.Handlers.recognise`."""
+    """The controls, in the order of `emotion.ui.form.Form`."""
 
     granularity: gr.Radio
     embedding: gr.Checkbox
@@ -32,20 +31,9 @@ class OptionControls:
     channel_names: gr.Textbox
     first_only: gr.Checkbox
 
-    def first(self) -> list[Any]:
-        """Those that come before the reason for missing audio."""
-        return [self.granularity, self.embedding, self.exports]
-
-    def further(self) -> list[Any]:
-        """Those that come after it."""
-        return [
-            self.labels,
-            self.own_labels,
-            self.min_confidence,
-            self.channels,
-            self.channel_names,
-            self.first_only,
-        ]
+    def all(self) -> list[Any]:
+        """All of them, as Gradio wants them."""
+        return list(vars(self).values())
 
     def connect(self, private: dict[str, Any]) -> None:
         """Shows what depends on another choice, and remembers what the visitor chose.
@@ -53,7 +41,6 @@ class OptionControls:
         Args:
             private: Keyword arguments of events that are not for programs.
         """
-        self.granularity.change(None, self.granularity, None, js=_REMEMBER, **private)
         self.granularity.input(None, None, None, js=_CHOSEN, **private)
         for control, shown_for, shown in (
             (self.labels, "own", self.own_labels),

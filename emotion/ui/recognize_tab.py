@@ -150,7 +150,7 @@ def _connect(handlers: Handlers, inputs: Inputs, out: Outputs) -> None:
     audio = inputs.audio
     out.start.click(
         handlers.recognise(out),
-        [audio, *inputs.options.first(), inputs.missing, *inputs.options.further()],
+        [audio, inputs.missing, *inputs.options.all()],
         out.all(),
         js=_script("beforeStart"),
         concurrency_limit=None,  # the job queue has the limit, and says so

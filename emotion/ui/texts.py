@@ -263,7 +263,7 @@ TEXTS: Final[dict[str, Pair]] = {
     ),
     "timeline_uncertain": (
         "斜线部分为不确定：最高得分低于设定的置信度。",
-        "Hatched parts are uncertain: their highest score is below the wanted confidence.",
+        "Hatched parts are uncertain: their highest score is below the minimum confidence.",
     ),
     "timeline_sampled": (
         "录音较长，曲线上每点是一小段时间的平均；完整数据见 result.json。",
@@ -284,7 +284,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "uncertain_strongest": ("最接近：{name} {percent}", "Closest: {name} {percent}"),
     "uncertain_why": (
         "最高得分低于设定的置信度 {percent}",
-        "The highest score is below the wanted confidence of {percent}",
+        "The highest score is below the minimum confidence of {percent}",
     ),
     "no_speech": ("没有检测到语音", "No speech found"),
     "no_speech_why": (

@@ -235,20 +235,20 @@
     return [asked, { __type__: 'update', waveform_options: options }];
   }
 
-  async function beforeStart(audio, granularity, embedding, exports, missing, ...more) {
+  async function beforeStart(audio, missing, granularity, ...more) {
     for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
     const button = document.getElementById('start-button');
     showResult();
     try {
       if (!isComing()) {
         const asked = await suggested(audio, granularity) ?? granularity;
-        return [audio, asked, embedding, exports, !audio && failed ? 'upload_failed' : '', ...more];
+        return [audio, !audio && failed ? 'upload_failed' : '', asked, ...more];
       }
       button.disabled = true;
       if (pending.kind !== 'example') note('uploading');
       const got = await arrived(); // undefined where it was cleared
       const asked = await suggested(got, granularity) ?? granularity;
-      return [got, asked, embedding, exports, got === null ? 'upload_failed' : '', ...more];
+      return [got, got === null ? 'upload_failed' : '', asked, ...more];
     } finally {
       if (button.disabled) note('');
       pending = null;
