@@ -199,7 +199,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     app.add_middleware(Guard, gate=gate)  # behind those that are added later
     app.include_router(login.router(gate))
     add_live(app, sessions)
-    add_api(app, config, service)
+    add_api(app, config, service, sessions)
     app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
     add_unknown(app)  # after all other routes below /api
     app.mount("/", host)

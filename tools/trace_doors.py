@@ -23,7 +23,9 @@ from emotion.core.config import AudioConfig
 from emotion.core.registry import EMBEDDED
 from emotion.inference.engine_base import EngineBase
 from emotion.recognition.loaded_model import LoadedModel
+from emotion.recognition.opening import Status
 from emotion.recognition.recognizer import Recognizer
+from emotion.services.model_service import Snapshot
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
 
@@ -115,6 +117,7 @@ class _Ready:
 
     def __init__(self, model: LoadedModel) -> None:
         self.current: LoadedModel | None = model
+        self.snapshot = Snapshot(Status("ready", model=model.info.title), model)
 
     def model(self, *_: object) -> LoadedModel:
         assert self.current is not None

@@ -1,4 +1,4 @@
-"""Pure ASGI middleware that gives each request an id, logs it, and answers what nobody foresaw."""
+"""Pure ASGI middleware: each request gets an id, is counted and logged, and is answered."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotion.api.asking import language_of
 from emotion.api.problems import problem_response
+from emotion.api.request_stats import RequestStats
 from emotion.core.request_errors import InternalError
 
 logger = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ class RequestIdMiddleware:
 
     Args:
         app: The app.
+        stats: Counts the requests.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, stats: RequestStats | None = None) -> None:
         self._app = app
+        self._stats = stats or RequestStats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
@@ -44,13 +47,17 @@ class RequestIdMiddleware:
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        started, status = time.perf_counter(), 0
+        started, status, stream_s = time.perf_counter(), 0, None
+        self._stats.began()
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, stream_s
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                if headers.get("content-type", "").startswith("text/event-stream"):
+                    stream_s = time.perf_counter() - started
             await send(message)
 
         try:
@@ -63,14 +70,15 @@ class RequestIdMiddleware:
             response = problem_response(error, language_of(HTTPConnection(scope)), request_id)
             await response(scope, receive, answer)
         finally:
-            if is_api(scope):
-                took_ms = 1000 * (time.perf_counter() - started)
+            took_s, call = time.perf_counter() - started, is_api(scope)
+            self._stats.ended(scope, status, took_s if stream_s is None else stream_s, call=call)
+            if call:
                 logger.info(
                     "%s %s %s in %.0f ms [%s]",
                     scope["method"],
                     scope["path"],
                     status or "unanswered",
-                    took_ms,
+                    1000 * took_s,
                     request_id,
                 )
 

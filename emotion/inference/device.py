@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,30 @@ from emotion.core.config import Precision
 from emotion.core.errors import DeviceError
 from emotion.inference.gpu_check import cuda_available, unused_gpu
 from emotion.models.numerics import DTYPES, cpu_has_bf16
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GpuUsage:
+    """How full and how busy a card is.
+
+    Attributes:
+        device: ``cuda:N``.
+        used_bytes: Memory in use by all programs.
+        reserved_bytes: Memory that this process has reserved, in use or not.
+        allocated_bytes: Memory that this process uses.
+        total_bytes: The card's memory.
+        utilization: Share of the last moments in which it computed, 0 to 1; None where the
+            driver does not tell.
+    """
+
+    device: str
+    used_bytes: int
+    reserved_bytes: int
+    allocated_bytes: int
+    total_bytes: int
+    utilization: float | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,29 @@ def memory_text(device: torch.device) -> str:
         free, total = torch.cuda.mem_get_info(device)
         return f"GPU: {device}, VRAM: {(total - free) / 1e9:.1f}/{total / 1e9:.0f}GB"
     return f"CPU, RAM: {resident_bytes() / 1e9:.1f}GB"
+
+
+def gpu_usage(device: torch.device) -> GpuUsage | None:
+    """How full and how busy a device is; None for a CPU."""
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return GpuUsage(
+        device=str(device),
+        used_bytes=total - free,
+        reserved_bytes=torch.cuda.memory_reserved(device),
+        allocated_bytes=torch.cuda.memory_allocated(device),
+        total_bytes=total,
+        utilization=_utilization(device),
+    )
+
+
+def _utilization(device: torch.device) -> float | None:
+    try:
+        return torch.cuda.utilization(device) / 100
+    except Exception as e:  # whatever NVML has against it: no library, no right, a part of a card
+        logger.debug("the utilisation of %s is unknown: %s", device, e)
+        return None
 
 
 def peak_resident_bytes() -> int:

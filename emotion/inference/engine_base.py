@@ -22,7 +22,8 @@ from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.errors import CancelledError, ModelError
 from emotion.core.labels import LABELS
 from emotion.core.progress import Priority
-from emotion.inference.device import Placement, memory_text
+from emotion.inference.device import GpuUsage, Placement, gpu_usage, memory_text
+from emotion.inference.pass_stats import PassStats
 from emotion.inference.scheduler import MicroBatcher
 from emotion.models.network import ConvLayers, num_frames, receptive_field_samples
 
@@ -63,6 +64,10 @@ class EngineBase(ABC):
         conv_layers: (channels, kernel, stride) of each convolution over the waveform.
         cost: What a batch of clips costs, in seconds of audio.
         batch_s: The most that a batch may cost.
+
+    Attributes:
+        placement: Device and number format.
+        stats: Counts the passes.
     """
 
     name: ClassVar[str]
@@ -77,6 +82,7 @@ class EngineBase(ABC):
         batch_s: float,
     ) -> None:
         self.placement = placement
+        self.stats = stats = PassStats()
         self._conv_layers = conv_layers
         # Row of the head for each of the nine labels.
         rows = {token: i for i, token in enumerate(tokens) if token is not None}
@@ -85,7 +91,7 @@ class EngineBase(ABC):
         # The worker must not keep an engine alive that is no longer in use.
         infer = WeakMethod(self._infer_batch)
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
-            lambda clips: _called(infer, clips), cost=cost, most=batch_s
+            lambda clips: _called(infer, clips, stats), cost=cost, most=batch_s
         )
         finalize(self, self._batcher.close, wait=False)
 
@@ -111,6 +117,11 @@ class EngineBase(ABC):
     def memory(self) -> str:
         """Memory in use, for people."""
         return memory_text(self.placement.device)
+
+    @property
+    def gpu(self) -> GpuUsage | None:
+        """How full and how busy its card is; None on a CPU."""
+        return gpu_usage(self.placement.device)
 
     def infer(self, samples: Samples, cancelled: Callable[[], bool] = lambda: False) -> FrameOutput:
         """Runs the network over one stretch of audio, together with what others ask meanwhile.
@@ -234,7 +245,9 @@ def in_thread(load: Callable[[], Loaded]) -> Loaded:
 
 
 def _called(
-    infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None], clips: list[Samples]
+    infer: Callable[[], Callable[[list[Samples]], list[FrameOutput]] | None],
+    clips: list[Samples],
+    stats: PassStats,
 ) -> list[FrameOutput]:
     method = infer()
     if method is None:  # the caller is gone
@@ -243,8 +256,13 @@ def _called(
     # zero in this thread, the worker, and in those that it starts for its passes.
     torch.set_flush_denormal(True)
     began_s = time.perf_counter()
-    outputs = method(clips)
+    try:
+        outputs = method(clips)
+    except Exception:
+        stats.failed()
+        raise
     ended_s = time.perf_counter()
+    stats.passed([clip.size / SAMPLE_RATE_HZ for clip in clips], ended_s - began_s)
     return [replace(output, began_s=began_s, ended_s=ended_s) for output in outputs]
 
 

@@ -12,7 +12,6 @@ import logging
 import secrets
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +26,8 @@ from emotion.core.errors import (
     ModelNotReadyError,
 )
 from emotion.core.progress import Priority
+from emotion.core.tracebacks import clear_frames
+from emotion.services.job_stats import JobStats, ending
 
 logger = logging.getLogger(__name__)
 
@@ -211,15 +212,10 @@ class Job(Generic[Request, Outcome]):
 
     def end(self, *, outcome: Outcome | None = None, error: Exception | None = None) -> None:
         """Ends the job with what it gave or with what went wrong."""
-        state: State = "done"
-        if isinstance(error, CancelledError):
-            state = "cancelled"
-        elif error is not None:
-            state = "failed"
-        _clear_frames(error)
+        clear_frames(error)
         self._outcome, self._error = outcome, error
         self.ended_at = time.monotonic()
-        self.update(state=state, cancelling=False)
+        self.update(state=ending(error), cancelling=False)
 
 
 class JobManager(Generic[Request, Outcome]):
@@ -229,6 +225,9 @@ class JobManager(Generic[Request, Outcome]):
         work: Does a job: reads ``job.request``, tells ``job.update``, and stops with
             `CancelledError` soon after ``job.cancelled`` turns true.
         limits: Bounds.
+
+    Attributes:
+        stats: Counts the jobs.
     """
 
     def __init__(
@@ -237,6 +236,7 @@ class JobManager(Generic[Request, Outcome]):
         limits: JobLimits = JobLimits(),  # frozen
     ) -> None:
         self.limits = limits
+        self.stats = JobStats()
         self._work = work
         self._changed = threading.Condition()
         self._queues: dict[Priority, deque[Job[Request, Outcome]]] = {
@@ -366,6 +366,7 @@ class JobManager(Generic[Request, Outcome]):
         self, job: Job[Request, Outcome], outcome: Outcome | None, error: Exception | None
     ) -> None:
         # With the lock held, so that a caller who sees the end can submit the next job at once.
+        self.stats.ended(ending(error))
         job.end(outcome=outcome, error=error)
         self._ended.append(job)
         self._forget()
@@ -379,6 +380,7 @@ class JobManager(Generic[Request, Outcome]):
                 job = self._take()
                 if job is not None:
                     self._running.append(job)
+                    self.stats.taken(job.elapsed_s)
                     self._changed.notify_all()
                     return job
                 self._changed.wait()
@@ -390,11 +392,3 @@ class JobManager(Generic[Request, Outcome]):
         if self._queues["bulk"] and (bulk < self.limits.workers - 1 or self.limits.workers == 1):
             return self._queues["bulk"].popleft()
         return None
-
-
-def _clear_frames(error: BaseException | None) -> None:
-    # A kept error keeps its traceback, which holds every local variable: samples, temporary files,
-    # generators that were not exhausted. The text of the traceback stays.
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__

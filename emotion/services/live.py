@@ -159,6 +159,13 @@ class LiveSessions:
             session.touched = self._clock()
             return session.readings
 
+    @property
+    def count(self) -> int:
+        """How many there are now."""
+        with self._lock:
+            self._drop_idle()
+            return len(self._sessions)
+
     def close(self, live_id: str) -> None:
         """Drops a recording, if it is there."""
         with self._lock:

@@ -20,6 +20,7 @@ from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.recognition.pipeline import recognize
 from emotion.services.jobs import Job, JobLimits, JobManager
+from emotion.services.model_service import Snapshot
 from emotion.services.run_exports import add_exports
 from emotion.storage.run_sink import RunSink
 from emotion.storage.run_store import RunStore
@@ -82,6 +83,10 @@ class ModelSource(Protocol):
     def current(self) -> LoadedModel | None:
         """The model that would answer now without waiting, if any."""
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """Where loading stands, and that model."""
+
     def model(
         self, cancelled: Callable[[], bool], on_wait: Callable[[Status], None]
     ) -> LoadedModel:
@@ -127,7 +132,7 @@ class RecognitionService:
         model = self.models.model(
             callbacks.cancelled, lambda status: job.update(state="loading", detail=status)
         )
-        return run(
+        finished = run(
             model,
             job.request,
             self.store,
@@ -135,6 +140,9 @@ class RecognitionService:
             priority=job.priority,
             waited_s=job.elapsed_s,
         )
+        audio, timing = finished.result.audio, finished.result.timing
+        self.jobs.stats.recognised(audio.duration_s, timing.total_s - timing.queue_s)
+        return finished
 
 
 def run(
