@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotion.api.asking import language_of
 from emotion.api.problems import problem_response
-from emotion.api.request_stats import RequestStats
+from emotion.api.request_stats import POLLS, RequestStats
 from emotion.core.request_errors import InternalError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ class RequestIdMiddleware:
     """Wraps an ASGI app.
 
     A sane ``X-Request-ID`` is taken over, else one is made; the answer carries it, and so does
-    ``state.request_id``. Calls of the API get one line in the log each: never a query, a header
-    or a body.
+    ``state.request_id``. Calls of the API get one line in the log each (polls of pages at level
+    DEBUG): never a query, a header or a body.
 
     Args:
         app: The app.
@@ -73,7 +73,9 @@ class RequestIdMiddleware:
             took_s, call = time.perf_counter() - started, is_api(scope)
             self._stats.ended(scope, status, took_s if stream_s is None else stream_s, call=call)
             if call:
-                logger.info(
+                polled = scope["path"] in POLLS
+                logger.log(
+                    logging.DEBUG if polled else logging.INFO,
                     "%s %s %s in %.0f ms [%s]",
                     scope["method"],
                     scope["path"],

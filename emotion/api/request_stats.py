@@ -20,7 +20,7 @@ OTHER: Final = "other"
 PAGE: Final = "page"
 _OWN: Final = frozenset(("api", "healthz", "readyz", "metrics", "openapi.json"))
 # What asks all the time by itself; it would hide the calls that people make.
-_POLLS: Final = frozenset(("/api/v1/status", "/api/v1/monitor"))
+POLLS: Final = frozenset(("/api/v1/status", "/api/v1/monitor"))
 
 
 class Answered(NamedTuple):
@@ -74,7 +74,7 @@ class RequestStats:
         """
         route = route_of(scope)
         method = scope["method"] if scope["method"] in _METHODS else OTHER
-        call = call and route not in _POLLS
+        call = call and route not in POLLS
         with self._lock:
             self._open -= 1
             self._answered[Answered(route, method, str(status) if status else "none")] += 1

@@ -22,6 +22,7 @@ from emotion.ui.handlers import Handlers
 from emotion.ui.language import message_id, translations
 from emotion.ui.live_handlers import LiveHandlers
 from emotion.ui.live_tab import build_live_tab
+from emotion.ui.monitor_tab import build_monitor_tab
 from emotion.ui.options_panel import Translate
 from emotion.ui.previews import Previews
 from emotion.ui.recognize_tab import build_tab
@@ -97,6 +98,7 @@ def _build_tabs(
     builders: dict[str, Callable[[], None]] = {
         "recognize": lambda: build_tab(handlers, examples, t),
         "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
+        "monitor": build_monitor_tab,
     }
     names = list(builders)
     with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:

@@ -23,7 +23,7 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
-_SHEETS: Final = ("style.css", "timeline.css", "live.css")
+_SHEETS: Final = ("style.css", "timeline.css", "live.css", "monitor.css")
 _SCRIPTS: Final = (
     "page.js",
     "account.js",
@@ -36,6 +36,7 @@ _SCRIPTS: Final = (
     "timeline_table.js",
     "timeline.js",
     "live.js",
+    "monitor.js",
 )
 _SCRIPT_TEXTS: Final = (
     "banner",
@@ -48,6 +49,7 @@ _SCRIPT_TEXTS: Final = (
     "uploading",
     "live_",
     "account_",
+    "monitor_",
     "tl_",
 )
 

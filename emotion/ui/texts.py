@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from emotion.core.i18n import Pair
+from emotion.ui.monitor_texts import MONITOR_TEXTS
 
 TITLE: Final = "Emotion2Vec+"
 
@@ -319,6 +320,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_emotion": ("情绪", "Emotion"),
     "tl_column_confidence": ("置信度", "Confidence"),
     "tl_column_second": ("次要情绪", "Second"),
+    **MONITOR_TEXTS,
 }
 
 

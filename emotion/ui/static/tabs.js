@@ -25,6 +25,7 @@
   }
 
   function tabOpened(name, first) {
+    document.dispatchEvent(new CustomEvent('emotion:tab', { detail: name }));
     if (!followed || (param() || first) === name) return [];
     const address = new URL(location);
     if (name === first) address.searchParams.delete('tab');
