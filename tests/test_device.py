@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from emotion.core.errors import DeviceError
-from emotion.inference.device import memory_text, peak_resident_bytes, place, resident_bytes
+from emotion.inference.device import (
+    GpuUsage,
+    gpu_usage,
+    memory_text,
+    peak_resident_bytes,
+    place,
+    resident_bytes,
+)
 from emotion.inference.engine import Engine
 
 
@@ -77,3 +84,39 @@ def test_peak_memory_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("emotion.inference.device.psutil.Process", Process)
     assert peak_resident_bytes() == 5
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of 24 GB that computes 40 % of the time."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (15_000_000_000, 24_000_000_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 6_000_000_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5_000_000_000)
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 40)
+
+
+@pytest.mark.usefixtures("card")
+def test_how_full_and_busy_a_card_is() -> None:
+    assert gpu_usage(torch.device("cpu")) is None
+    assert gpu_usage(torch.device("cuda:1")) == GpuUsage(
+        device="cuda:1",
+        used_bytes=9_000_000_000,
+        reserved_bytes=6_000_000_000,
+        allocated_bytes=5_000_000_000,
+        total_bytes=24_000_000_000,
+        utilization=0.4,
+    )
+
+
+@pytest.mark.usefixtures("card")
+@pytest.mark.parametrize("error", [ModuleNotFoundError("pynvml"), RuntimeError("NVML"), OSError()])
+def test_a_driver_that_does_not_tell_how_busy_a_card_is(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(device: torch.device) -> int:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "utilization", fail)
+    usage = gpu_usage(torch.device("cuda:0"))
+    assert usage is not None
+    assert usage.utilization is None and usage.used_bytes == 9_000_000_000

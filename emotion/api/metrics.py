@@ -47,7 +47,7 @@ def router(context: Context) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["server"])
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(context.watch))
+    registry.register(WatchCollector(context.watch))
 
     @routes.get(
         PATH,
@@ -65,7 +65,7 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-class _Collector(Collector):
+class WatchCollector(Collector):
     """Reads a `Watch` at each scrape."""
 
     def __init__(self, watch: Watch) -> None:

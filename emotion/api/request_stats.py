@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
+from emotion.api import unknown
 from emotion.core.stats import Counts, Distribution, geometric
 
 # Upper bounds of the latency of each route, in seconds.
@@ -117,7 +118,7 @@ def route_of(scope: Scope) -> str:
     path: str = scope["path"]
     if path == "/":
         return path
-    if path.split("/", 2)[1] not in _OWN:
+    if path.lstrip("/").partition("/")[0] not in _OWN:
         return PAGE
     template: str = getattr(scope.get("route"), "path", OTHER)
-    return OTHER if ":path}" in template else template
+    return OTHER if template in unknown.ROUTES else template

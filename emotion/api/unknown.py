@@ -7,6 +7,7 @@ from starlette.routing import Match
 
 from emotion.core.request_errors import MethodNotAllowedError, RouteNotFoundError
 
+ROUTES = ("/api", "/api/{path:path}")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
@@ -22,7 +23,7 @@ def add_unknown(app: FastAPI) -> None:
             )
         raise RouteNotFoundError(route=route)
 
-    for path in ("/api", "/api/{path:path}"):
+    for path in ROUTES:
         app.add_api_route(path, unknown, methods=_METHODS, include_in_schema=False)
 
 

@@ -21,11 +21,11 @@ MONITOR_TEXTS: Final[dict[str, Pair]] = {
     "monitor_pause": ("暂停", "Pause"),
     "monitor_resume": ("继续", "Resume"),
     # Curves.
-    "monitor_requests_per_s": ("每秒请求", "Requests per second"),
+    "monitor_requests_per_s": ("每秒请求", "Requests / s"),
     "monitor_latency_p95_s": ("延迟 p95", "Latency p95"),
     "monitor_queue": ("排队任务", "Jobs waiting"),
     "monitor_memory_bytes": ("进程内存", "Process memory"),
-    "monitor_highest": ("10 分钟内最高 {value}", "Highest in 10 min: {value}"),
+    "monitor_highest": ("10 分钟内最高 {value}", "10 min max: {value}"),
     # Periods.
     "monitor_periods": ("最近一分钟和一小时", "The last minute and hour"),
     "monitor_minute": ("一分钟", "Minute"),
@@ -65,7 +65,7 @@ MONITOR_TEXTS: Final[dict[str, Pair]] = {
     "monitor_memory": ("内存", "Memory"),
     "monitor_memory_value": (
         "{used}，机器可用 {free} / {total}",
-        "{used}; {free} of {total} free on the machine",
+        "{used}; machine: {free} of {total} free",
     ),
     "monitor_gpu": ("显存", "VRAM"),
     "monitor_gpu_value": (
