@@ -15,6 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from emotion.api.gate import Gate
+from emotion.api.guard import Guard
 from emotion.api.routes import add_api
 from emotion.api.unknown import add_unknown
 from emotion.core.config import Config
@@ -23,9 +25,13 @@ from emotion.services.recognitions import RecognitionService
 WAIT_S = 30.0
 
 
-def app_of(service: RecognitionService, config: Config | None = None) -> FastAPI:
-    """The API without a page."""
+def app_of(
+    service: RecognitionService, config: Config | None = None, guarded_by: Gate | None = None
+) -> FastAPI:
+    """The API without a page, behind a guard if a gate is given."""
     app = FastAPI(title="Emotion2Vec+", docs_url=None, redoc_url=None)
+    if guarded_by is not None:
+        app.add_middleware(Guard, gate=guarded_by)
     add_api(app, config or Config(), service)
     add_unknown(app)
     return app

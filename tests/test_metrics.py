@@ -13,16 +13,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from emotion.api.gate import Gate
 from emotion.api.metrics import WatchCollector
-from emotion.core.config import AudioConfig
+from emotion.core.config import AudioConfig, ServerConfig
 from emotion.inference.engine_base import EngineBase
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import PHASES, Status
+from emotion.services.access import Entry, hash_key, write_entries
 from emotion.services.live import LiveSessions
 from emotion.services.recognitions import RecognitionService
 from tests.api import app_of, served, until
 from tests.fakes import FakeEngine, FakeService
-from tests.watching import CARD, Guarded, Watched
+from tests.watching import CARD, Watched
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 NAMES = {
@@ -221,16 +223,21 @@ def test_two_apps_in_a_process_count_apart(
 
 
 def test_only_the_operator_sees_figures_where_there_is_authentication(
-    service: RecognitionService,
+    service: RecognitionService, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, str]] = []
-    for state in ({"caller": "ann", "operator": False}, {"caller": "ann"}, {"operator": False}):
-        with TestClient(Guarded(app_of(service), state)) as client:
-            answer = client.get("/metrics", headers={"Accept-Language": "zh"})
-            seen.append((answer.status_code, answer.json()["code"]))
-    assert seen == [(403, "operator_only")] * 3
-    with TestClient(Guarded(app_of(service), {"caller": "root", "operator": True})) as client:
-        assert client.get("/metrics").status_code == 200
+    keys = tmp_path / "keys"
+    write_entries(keys, [Entry("ann", hash_key("a-key")), Entry("op", hash_key("o-key"), True)])
+    app = app_of(service, guarded_by=Gate(ServerConfig(api_key_file=keys)))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/metrics").status_code == 401
+        refused = client.get("/metrics", headers={"X-API-Key": "a-key"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "operator_only")
+        samples = read(client.get("/metrics", headers={"X-API-Key": "o-key"}).text)
+    labels = {"route": "/metrics", "method": "GET", "status": "403"}
+    assert value(samples, "http_requests_total", **labels) == 1
+    # The guard refuses before a route is looked for.
+    labels |= {"route": "other", "status": "401"}
+    assert value(samples, "http_requests_total", **labels) == 1
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ class Guard:
             return
         # Gradio would take the address of its page from it.
         headers = [(k, v) for k, v in scope["headers"] if k != b"x-forwarded-host"]
-        scope = {**scope, "headers": headers}
+        # In the same scope, from which `RequestIdMiddleware` reads which route was found.
+        scope["headers"] = headers
         connection = HTTPConnection(scope)
         identity = None
         try:

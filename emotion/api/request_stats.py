@@ -19,7 +19,7 @@ _ALL_S: Final = geometric(0.001, 600, 1.2)
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 OTHER: Final = "other"
 PAGE: Final = "page"
-_OWN: Final = frozenset(("api", "healthz", "readyz", "metrics", "openapi.json"))
+_OWN: Final = frozenset(("api", "healthz", "readyz", "metrics", "openapi.json", "login", "logout"))
 # What asks all the time by itself; it would hide the calls that people make.
 POLLS: Final = frozenset(("/api/v1/status", "/api/v1/monitor"))
 
