@@ -33,9 +33,10 @@
     .map((text) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? ''));
   const same = (text) => [text, text];
 
+  /** A count as it is, anything else with so many digits that count. */
   function number(value, digits = 3) {
     if (value === null || value === undefined) return '–';
-    if (Number.isInteger(value)) return String(value);
+    if (Number.isInteger(value) && digits === 3) return String(value);
     return String(Number(value.toPrecision(digits)));
   }
 
