@@ -108,7 +108,7 @@ def _page(path: Path, model: LoadedModel, folder: Path, *, api: bool) -> None:
         endpoint = Endpoint(service, HandOver(folder))
         list(endpoint.recognize(str(path), "utterance", False, 0, request))
     else:
-        list(handlers.recognise(outputs)(str(path), "utterance", False, [], "", request))
+        list(handlers.recognise(outputs)(str(path), "", request, "utterance"))
     service.close()
 
 
