@@ -48,7 +48,9 @@ class FakeEngine(EngineBase):
         self.entered = threading.Event()
         self.calls: list[int] = []
         placement = Placement(torch.device("cpu"), "fp32", "fake")
-        super().__init__(placement, LABELS, [(1, 400, 320)], cost=total_s, batch_s=24.0)
+        super().__init__(
+            placement, LABELS, [(1, 400, 320)], embedding_dim=4, cost=total_s, batch_s=24.0
+        )
 
     @property
     def memory(self) -> str:
@@ -97,6 +99,8 @@ class FakeService:
             phase="ready", revision=1, model=model.info.title if model else ""
         )
         self.error: EmotionError | None = None
+        self.retries = 0
+        self.refusal: EmotionError | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -108,6 +112,13 @@ class FakeService:
 
     def stop(self) -> None:
         """Nothing to end."""
+
+    def retry(self) -> None:
+        """Counts, or refuses."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.retries += 1
+        self.status = replace(self.status, phase="starting", revision=self.status.revision + 1)
 
     def model(
         self,

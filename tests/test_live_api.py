@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from emotion.api.live import add_live
+from emotion.api.problems import MEDIA_TYPE, add_handlers
 from emotion.core.config import AudioConfig
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.live import LiveSessions
@@ -26,6 +27,7 @@ def models(fake_model: LoadedModel) -> FakeService:
 @pytest.fixture
 def client(models: FakeService) -> TestClient:
     app = FastAPI()
+    add_handlers(app)
     add_live(app, LiveSessions(models, AudioConfig(max_duration_s=40.0), 1))
     return TestClient(app)
 
@@ -61,29 +63,38 @@ def test_an_odd_byte_at_the_end_is_left_out(client: TestClient) -> None:
     assert client.post(address, content=pcm(tone(0.5)) + b"x").status_code == 200
 
 
-def test_refusals_are_told_in_both_languages(client: TestClient, models: FakeService) -> None:
+def test_refusals_are_problems_in_the_visitors_language(
+    client: TestClient, models: FakeService
+) -> None:
     live_id = begin(client)
-    full = client.post("/api/v1/live")
-    assert full.status_code == 429 and full.headers["retry-after"] == "5"
-    assert full.json()["error"]["code"] == "live_full"
-    assert "上限" in full.json()["error"]["zh"] and "limit" in full.json()["error"]["en"]
+    full = client.post("/api/v1/live", headers={"Accept-Language": "zh-CN"})
+    assert full.status_code == 429 and int(full.headers["retry-after"]) > 0
+    assert full.headers["content-type"] == MEDIA_TYPE
+    assert full.json()["code"] == "live_full"
+    assert "上限" in full.json()["detail"] and "请" in full.json()["hint"]
+    assert "limit" in client.post("/api/v1/live").json()["detail"]
     early = client.post(f"/api/v1/live/{live_id}?sequence=3", content=pcm(tone(0.5)))
-    assert (early.status_code, early.json()["error"]["code"]) == (409, "live_chunk")
+    assert (early.status_code, early.json()["code"]) == (409, "live_chunk")
+    assert "retry-after" not in early.headers
     unknown = client.post("/api/v1/live/nobody?sequence=0", content=pcm(tone(0.5)))
-    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "live_not_found")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "live_not_found")
     client.delete(f"/api/v1/live/{live_id}")
     models.current = None
     waiting = client.post("/api/v1/live")
-    assert waiting.status_code == 503 and waiting.json()["error"]["code"] == "model_not_ready"
+    assert waiting.status_code == 503 and waiting.json()["code"] == "model_not_ready"
+    assert int(waiting.headers["retry-after"]) > 0
 
 
 def test_a_part_has_a_limit_and_so_has_a_recording(client: TestClient) -> None:
     address = f"/api/v1/live/{begin(client)}"
-    assert client.post(f"{address}?sequence=0", content=bytes(2 * 16_000 * 31)).status_code == 413
+    large = client.post(f"{address}?sequence=0", content=bytes(2 * 16_000 * 31))
+    assert (large.status_code, large.json()["code"]) == (413, "request_too_large")
+    assert large.json()["params"] == {"maximum_mb": 0.96}
     assert client.post(f"{address}?sequence=0", content=bytes(2 * 16_000 * 30)).status_code == 200
     long = client.post(f"{address}?sequence=1", content=bytes(2 * 16_000 * 20))
-    assert (long.status_code, long.json()["error"]["code"]) == (422, "audio_too_long")
-    assert client.post(address, content=b"").status_code == 422  # no sequence
+    assert (long.status_code, long.json()["code"]) == (422, "audio_too_long")
+    missing = client.post(address, content=b"")
+    assert (missing.status_code, missing.json()["params"]["option"]) == (422, "sequence")
 
 
 def test_dropping_makes_room(client: TestClient) -> None:

@@ -59,6 +59,36 @@ def test_the_body_of_recognize(document: Any) -> None:
     }  # fmt: skip
 
 
+def examples(document: Any) -> list[tuple[str, Any]]:
+    """Each example of a JSON body, with the address that takes it."""
+    return [
+        (path, example)
+        for path, calls in document["paths"].items()
+        for call in calls.values()
+        for example in call.get("requestBody", {})
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema", {})
+        .get("examples", [])
+    ]
+
+
+def test_the_examples_run(api: TestClient, document: Any) -> None:
+    found = [one for one in examples(document) if "audio_path" not in one[1]]  # files of the server
+    assert {path for path, _ in found} >= {"/api/v1/audio-classification", "/api/v1/similarity"}
+    for path, example in found:
+        answer = api.post(path, json=example)
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+
+
+def test_bodies_hold_their_parts(document: Any) -> None:
+    content = document["paths"]["/api/v1/similarity"]["post"]["requestBody"]["content"]
+    items = content["application/json"]["schema"]["properties"]["items"]["items"]
+    assert set(items["properties"]) > {"audio_base64", "run_id", "embedding"}
+    assert "$defs" not in str(document["paths"])
+    assert content["multipart/form-data"]["schema"]["properties"]["file"]["type"] == "array"
+
+
 def test_the_page_loads_nothing_from_elsewhere(api: TestClient) -> None:
     page = api.get("/docs")
     assert page.status_code == 200 and "openapi.json" in page.text

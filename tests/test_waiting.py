@@ -11,11 +11,14 @@ import pytest
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from emotion.api.waiting import changes, finish
+from emotion.api.waiting import changes, finish, finish_all, while_there
 from emotion.core.errors import AudioNotFoundError, CancelledError, ModelNotReadyError
 from emotion.core.request_errors import RequestTimeoutError
+from emotion.recognition.loaded_model import LoadedModel
+from emotion.services.jobs import JobLimits
 from emotion.services.recognitions import JobRequest, RecognitionService
-from tests.fakes import FakeEngine
+from emotion.storage.run_store import RunStore
+from tests.fakes import FakeEngine, FakeService
 
 Wav = Callable[..., Path]
 
@@ -106,3 +109,67 @@ def test_a_loop_that_has_ended_is_not_told() -> None:
 
     asyncio.run(follow())
     listeners[0]()
+
+
+def test_several_jobs_in_their_order(service: RecognitionService, wav: Wav) -> None:
+    paths = [wav(0.5, f"{number}.wav") for number in range(12)]
+    works = [JobRequest(path, store=False) for path in paths]
+    found = asyncio.run(finish_all(service, works))
+    assert [one.result.audio.file for one in found] == [path.name for path in paths]
+    assert asyncio.run(finish_all(service, [])) == []
+
+
+def test_the_first_error_ends_the_others(
+    service: RecognitionService, fake_engine: FakeEngine, wav: Wav, tmp_path: Path
+) -> None:
+    works = [JobRequest(tmp_path / "none.wav", store=False)]
+    works += [JobRequest(wav(), store=False) for _ in range(6)]
+    with pytest.raises(AudioNotFoundError):
+        asyncio.run(finish_all(service, works))
+    assert all(job.cancelled for job in service.jobs.active())
+
+
+def test_no_job_is_left_where_there_was_no_place(
+    fake_model: LoadedModel,
+    fake_engine: FakeEngine,
+    wav: Wav,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = JobLimits(workers=1, bulk=1)
+    service = RecognitionService(FakeService(fake_model), RunStore(tmp_path / "runs"), limits)
+    fake_engine.gate.clear()
+    path = wav()
+    works = [JobRequest(path, store=False)] * 3
+    jobs = [service.jobs.submit(works[0], priority="bulk")]
+    assert fake_engine.entered.wait(20)
+    jobs.append(service.jobs.submit(works[1], priority="bulk"))  # the only place that waits
+    submit = service.jobs.submit
+
+    async def ask() -> None:
+        loop, entered = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(*args: Any, **options: Any) -> Any:
+            loop.call_soon_threadsafe(entered.set)
+            return submit(*args, **options)
+
+        monkeypatch.setattr(service.jobs, "submit", tell)
+        task = asyncio.create_task(finish_all(service, works))
+        await entered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(ask())
+    assert service.jobs.active() == jobs and not any(job.cancelled for job in jobs)
+    fake_engine.gate.set()
+    assert all(job.result(20).stored is None for job in jobs)
+    service.close()
+
+
+def test_work_that_fails_while_its_caller_waits() -> None:
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(while_there(request_that(asyncio.Event()), 30, work()))

@@ -119,6 +119,9 @@ class _Ready:
         self.current: LoadedModel | None = model
         self.snapshot = Snapshot(Status("ready", model=model.info.title), model)
 
+    def retry(self) -> None:
+        """It has not failed."""
+
     def model(self, *_: object) -> LoadedModel:
         assert self.current is not None
         return self.current

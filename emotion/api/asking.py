@@ -42,13 +42,18 @@ def caller_of(connection: HTTPConnection) -> str | None:
     return caller
 
 
+def is_operator(connection: HTTPConnection) -> bool:
+    """Whether an operator asks; where there is no guard, anyone is one."""
+    return bool(getattr(connection.state, "operator", True))
+
+
 def check_operator(connection: HTTPConnection) -> None:
-    """Checks that an operator asks; where there is no guard, anyone is one.
+    """Checks that an operator asks.
 
     Raises:
         OperatorOnlyError: Somebody else asks.
     """
-    if not getattr(connection.state, "operator", True):
+    if not is_operator(connection):
         raise OperatorOnlyError()
 
 

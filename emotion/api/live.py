@@ -10,22 +10,12 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from emotion.api.status import ErrorText
 from emotion.core.config import SAMPLE_RATE_HZ
-from emotion.core.errors import AudioError, BusyError, EmotionError, JobNotFoundError, ModelError
-from emotion.core.live_errors import LiveChunkError
+from emotion.core.request_errors import RequestTooLargeError
 from emotion.services.live import STEP_S, WINDOW_S, LiveSessions
 
 _MOST_S: Final = 30  # of audio in one part; after a break of the connection they are longer
 _MOST_BYTES: Final = 2 * SAMPLE_RATE_HZ * _MOST_S
-_STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
-    (LiveChunkError, 409),
-    (BusyError, 429),
-    (JobNotFoundError, 404),
-    (ModelError, 503),
-    (AudioError, 422),
-)
-_RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
 def add_live(app: FastAPI, sessions: LiveSessions) -> None:
@@ -33,7 +23,7 @@ def add_live(app: FastAPI, sessions: LiveSessions) -> None:
 
     ``POST /api/v1/live`` gives ``{"id", "window_s", "step_s"}``. ``POST /api/v1/live/{id}`` with
     ``?sequence=N`` takes int16 samples, little endian, 16 kHz mono, and gives ``{"readings"}``.
-    ``DELETE /api/v1/live/{id}`` drops the recording.
+    ``DELETE /api/v1/live/{id}`` drops the recording. Errors are those of `emotion.api.problems`.
 
     Args:
         app: The app.
@@ -42,11 +32,7 @@ def add_live(app: FastAPI, sessions: LiveSessions) -> None:
 
     @app.post("/api/v1/live", status_code=201, include_in_schema=False)
     def begin() -> Response:
-        try:
-            live_id = sessions.open()
-        except EmotionError as e:
-            return _refusal(e)
-        answer = {"id": live_id, "window_s": WINDOW_S, "step_s": STEP_S}
+        answer = {"id": sessions.open(), "window_s": WINDOW_S, "step_s": STEP_S}
         return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
 
     @app.post("/api/v1/live/{live_id}", include_in_schema=False)
@@ -55,23 +41,12 @@ def add_live(app: FastAPI, sessions: LiveSessions) -> None:
         async for chunk in request.stream():
             body += chunk
             if len(body) > _MOST_BYTES:
-                return JSONResponse({"error": None}, 413)
+                raise RequestTooLargeError(maximum_mb=_MOST_BYTES / 1e6)
         samples = np.frombuffer(body, "<i2", len(body) // 2).astype(np.float32)
         samples /= 32768
-        try:
-            readings = await asyncio.to_thread(sessions.add, live_id, sequence, samples)
-        except EmotionError as e:
-            return _refusal(e)
+        readings = await asyncio.to_thread(sessions.add, live_id, sequence, samples)
         return JSONResponse({"readings": [asdict(reading) for reading in readings]})
 
     @app.delete("/api/v1/live/{live_id}", status_code=204, include_in_schema=False)
     def drop(live_id: str) -> None:
         sessions.close(live_id)
-
-
-def _refusal(error: EmotionError) -> Response:
-    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
-    text = ErrorText.of(error)
-    assert text is not None
-    headers = _RETRY_AFTER if status in (429, 503) else None
-    return JSONResponse({"error": text.model_dump()}, status, headers)

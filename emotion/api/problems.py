@@ -45,6 +45,7 @@ from emotion.core.errors import (
     RunNotFoundError,
 )
 from emotion.core.i18n import Lang, Pair, error_pairs
+from emotion.core.live_errors import LiveChunkError
 from emotion.core.request_errors import (
     AddressForbiddenError,
     FetchError,
@@ -55,9 +56,11 @@ from emotion.core.request_errors import (
     RequestInvalidError,
     RequestTimeoutError,
     RequestTooLargeError,
+    RetryRefusedError,
     RouteNotFoundError,
     UploadTimeoutError,
 )
+from emotion.core.similarity_errors import SimilarityError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -73,6 +76,7 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (DecoderError, 503),
     (ModelError, 503),
     (ConfigError, 422),
+    (LiveChunkError, 409),
     (BusyError, 429),
     (JobRunningError, 409),
     (JobNotFoundError, 404),
@@ -98,6 +102,8 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (OriginForbiddenError, 403),
     (SharedServerError, 403),
     (HostForbiddenError, 421),
+    (RetryRefusedError, 409),
+    (SimilarityError, 422),
     (RequestError, 400),
 )
 

@@ -75,7 +75,7 @@ async def recording(
         if not body.files:
             raise RequestInvalidError(reason="there is no part named file")
         return options, body.files[0]
-    named = await sources.parse(body.files[0])
+    named = await sources.parse(body.files[0], RecognizeBody)
     options = query.merged(named)
     set_language(request, options.language)
     options.recognition("en")  # checked before anything is fetched

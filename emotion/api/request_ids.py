@@ -86,6 +86,6 @@ class RequestIdMiddleware:
 
 
 def is_api(scope: Scope) -> bool:
-    """Whether a request is one of the API's: any below ``/api``, and a POST to the root."""
-    path, method = scope["path"], scope["method"]
-    return bool(path == "/api" or path.startswith("/api/") or (path, method) == ("/", "POST"))
+    """Whether a request is one of the API's: any below ``/api``."""
+    path: str = scope["path"]
+    return path == "/api" or path.startswith("/api/")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 
-from emotion.api import metrics, monitor, recognize, runs
+from emotion.api import classification, metrics, models, monitor, recognize, runs, similarity
 from emotion.api.context import Context
 from emotion.api.openapi import add_docs
 from emotion.api.problems import add_handlers
@@ -54,6 +54,6 @@ def add_api(
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (metrics, monitor, recognize, runs):
+    for module in (recognize, classification, similarity, runs, models, metrics, monitor):
         app.include_router(module.router(context))
     add_docs(app)

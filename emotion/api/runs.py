@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from emotion.api.answers import PREFIX, Recognition, json_response, links
 from emotion.api.asking import caller_of
@@ -70,11 +71,15 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _owner(context: Context, request: Request) -> str | None:
-    """Whose runs are shown; None for all."""
+def owner_of_runs(context: Context, connection: HTTPConnection) -> str | None:
+    """Whose runs the asker may see; None for all.
+
+    Raises:
+        SharedServerError: None, because nothing tells askers apart.
+    """
     if context.config.server.shared:
         raise SharedServerError()
-    return caller_of(request)
+    return caller_of(connection)
 
 
 def _add_results(routes: APIRouter, context: Context) -> None:
@@ -83,7 +88,7 @@ def _add_results(routes: APIRouter, context: Context) -> None:
     @routes.get(f"{PREFIX}/runs", summary="List stored runs", responses=problems(*_PROBLEMS))
     def runs(request: Request, query: Annotated[RunQuery, Query()]) -> Runs:
         """Newest first. Where keys or passwords are configured, only the caller's own."""
-        where = query.filter(_owner(context, request))
+        where = query.filter(owner_of_runs(context, request))
         found, total = store.search(limit=query.limit, offset=query.offset, where=where)
         return Runs(runs=[Run(**_without_owner(asdict(one))) for one in found], total=total)
 
@@ -95,7 +100,7 @@ def _add_results(routes: APIRouter, context: Context) -> None:
     )
     async def run(request: Request, run_id: str) -> Response:
         """What `result.json` holds, and the addresses of the run's files."""
-        caller = _owner(context, request)
+        caller = owner_of_runs(context, request)
         result = await run_in_threadpool(store.result, run_id, caller)
         files = await run_in_threadpool(store.files, run_id, caller)
         return await json_response({**result, "run_id": run_id, "files": links(run_id, files)})
@@ -117,7 +122,7 @@ def _add_files(routes: APIRouter, context: Context) -> None:
     )
     def file(request: Request, run_id: str, file: str) -> FileResponse:
         """`result.json`, `processed_audio.wav`, `embedding.npy` and exports."""
-        found = {path.name: path for path in store.files(run_id, _owner(context, request))}
+        found = {path.name: path for path in store.files(run_id, owner_of_runs(context, request))}
         if file not in found:
             raise RunNotFoundError(run_id=f"{run_id}/{file}")
         # Never shown in the server's own origin: a report is a page with a script.
@@ -128,7 +133,7 @@ def _add_files(routes: APIRouter, context: Context) -> None:
     )
     def delete(request: Request, run_id: str) -> None:
         """The folder is removed from the server for good."""
-        store.delete(run_id, _owner(context, request))
+        store.delete(run_id, owner_of_runs(context, request))
 
 
 def _without_owner(summary: dict[str, Any]) -> dict[str, Any]:

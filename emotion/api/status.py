@@ -10,13 +10,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from emotion.api.asking import caller_of
+from emotion.api.asking import caller_of, is_operator
 from emotion.core.errors import EmotionError, ModelMissingError
 from emotion.core.i18n import error_pairs
 from emotion.core.registry import DEFAULT
 from emotion.core.results import readable
 from emotion.models.store import example_clip
 from emotion.services.model_service import ModelService
+from emotion.services.recognitions import ModelSource
 
 
 class ErrorText(BaseModel):
@@ -54,6 +55,7 @@ class Status(BaseModel):
         example: Name of the clip that came with the checkpoint.
         revision: Grows with each change.
         caller: Who asks, where the server tells callers apart.
+        operator: Whether the asker may load the model again.
     """
 
     phase: str
@@ -74,9 +76,10 @@ class Status(BaseModel):
     example: str | None
     revision: int
     caller: str | None = None
+    operator: bool = True
 
     @classmethod
-    def of(cls, service: ModelService) -> Status:
+    def of(cls, service: ModelSource) -> Status:
         """The status of one moment."""
         now = service.snapshot
         status, current = now.status, now.model
@@ -142,8 +145,9 @@ def add_routes(app: FastAPI, service: ModelService, page_ready: Callable[[], boo
     @app.get("/api/v1/status", response_model=Status)
     def status(request: Request) -> Response:
         body = Status.of(service)
-        body.caller = caller_of(request)
-        etag = f'"{started}-{body.revision}-{body.memory}-{quote(body.caller or "")}"'
+        body.caller, body.operator = caller_of(request), is_operator(request)
+        asker = f"{quote(body.caller or '')}-{body.operator:d}"
+        etag = f'"{started}-{body.revision}-{body.memory}-{asker}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)

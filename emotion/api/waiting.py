@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Protocol
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from emotion.core.errors import CancelledError, ModelNotReadyError
 from emotion.core.request_errors import RequestTimeoutError
 from emotion.services.jobs import ENDED
-from emotion.services.recognitions import FinishedRun, RecognitionJob, RecognitionService
+from emotion.services.recognitions import (
+    FinishedRun,
+    JobRequest,
+    RecognitionJob,
+    RecognitionService,
+)
+
+Outcome = TypeVar("Outcome")
+_AHEAD: Final = 8  # jobs of one request that work or wait
 
 
 class Changing(Protocol):
@@ -56,20 +67,90 @@ async def finish(
         ModelNotReadyError: The server is stopping.
         EmotionError: What ended the job.
     """
-    tasks = [asyncio.create_task(_ended(job)), asyncio.create_task(_gone(request))]
     try:
-        done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0] in done:
-            return job.result(0)
-        if tasks[1] in done:
-            raise ClientDisconnect()
-        raise RequestTimeoutError(timeout_s=timeout_s)
-    except CancelledError as e:
-        raise ModelNotReadyError(reason="the server is stopping") from e
+        return await while_there(request, timeout_s, _outcome(job))
     finally:
         service.jobs.cancel(job)  # an ended job does not mind
-        for task in tasks:
+
+
+async def finish_all(service: RecognitionService, works: Sequence[JobRequest]) -> list[FinishedRun]:
+    """Does several jobs, a few at a time, after whatever visitors ask for.
+
+    The first error cancels the others, and so does cancelling the task that awaits this.
+
+    Args:
+        service: Runs the jobs.
+        works: What is to be recognised.
+
+    Returns:
+        In the order of ``works``.
+
+    Raises:
+        ModelNotReadyError: The server is stopping.
+        EmotionError: What ended the first job that failed.
+    """
+    jobs: list[RecognitionJob] = []
+    ended = threading.Event()
+
+    def submit(work: JobRequest) -> RecognitionJob:
+        job = service.jobs.submit(work, priority="bulk", cancelled=ended.is_set)
+        jobs.append(job)
+        if ended.is_set():
+            service.jobs.cancel(job)
+        return job
+
+    found: list[FinishedRun] = []
+    waiting: deque[RecognitionJob] = deque()
+    try:
+        for work in works:
+            if len(waiting) >= _AHEAD:
+                found.append(await _outcome(waiting.popleft()))
+            waiting.append(await run_in_threadpool(submit, work))
+        for job in waiting:
+            found.append(await _outcome(job))
+        return found
+    finally:
+        ended.set()
+        for job in jobs:
+            service.jobs.cancel(job)
+
+
+async def while_there(
+    request: Request, timeout_s: float, work: Coroutine[Any, Any, Outcome]
+) -> Outcome:
+    """Does something as long as its caller waits.
+
+    Args:
+        request: What it answers; its body has been read.
+        timeout_s: How long it may take.
+        work: What to do; it is cancelled when the caller has gone.
+
+    Raises:
+        RequestTimeoutError: It did not end in time.
+        ClientDisconnect: The caller has gone.
+        Exception: What ended it.
+    """
+    doing, going = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    both: list[asyncio.Task[Any]] = [doing, going]
+    try:
+        done, _ = await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if doing in done:
+            return doing.result()
+        if going in done:
+            raise ClientDisconnect()
+        raise RequestTimeoutError(timeout_s=timeout_s)
+    finally:
+        for task in both:
             task.cancel()
+        await asyncio.wait(both)  # so that nothing is under way when the caller is answered
+
+
+async def _outcome(job: RecognitionJob) -> FinishedRun:
+    await _ended(job)
+    try:
+        return job.result(0)
+    except CancelledError as e:
+        raise ModelNotReadyError(reason="the server is stopping") from e
 
 
 async def _ended(job: RecognitionJob) -> None:

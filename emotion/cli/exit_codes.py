@@ -19,6 +19,7 @@ from emotion.core.errors import (
     RunNotFoundError,
 )
 from emotion.core.request_errors import RequestError
+from emotion.core.similarity_errors import SimilarityError
 
 # The first class that an error is an instance of gives the exit code.
 EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
@@ -35,6 +36,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (RunNotFoundError, 1),
     (ResultError, 1),
     (RequestError, 1),
+    (SimilarityError, 1),
     (CancelledError, 130),
 )
 

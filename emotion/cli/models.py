@@ -24,25 +24,24 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Lists name, size, licence, place and state of each known model."""
-    from emotion.core.registry import MODELS
     from emotion.inference.gpu_check import unused_gpu
-    from emotion.models.store import status
+    from emotion.services.model_list import list_models
 
-    for name, model in MODELS.items():
-        found = status(name, config.engine.models_dir)
-        record: dict[str, Any] = {
-            "name": name,
-            "title": model.title,
-            "state": found.state,
-            "size_bytes": found.size_bytes or model.size_bytes,
-            "licence": model.licence,
-            "folder": str(found.folder),
-        }
+    for model in list_models(config.engine.models_dir):
+        size_bytes = model.size_bytes or 0
         if args.json:
+            record: dict[str, Any] = {
+                "name": model.name,
+                "title": model.title,
+                "state": model.state,
+                "size_bytes": size_bytes,
+                "licence": model.licence,
+                "folder": str(model.folder),
+            }
             print(json.dumps(record, ensure_ascii=False))
             continue
-        size = f"{record['size_bytes'] / 1e6:.0f} MB"
-        print(f"{name:<24} {found.state:<8} {size:>8}  {model.licence}\n    {found.folder}")
+        size = f"{size_bytes / 1e6:.0f} MB"
+        print(f"{model.name:<24} {model.state:<8} {size:>8}  {model.licence}\n    {model.folder}")
     why = unused_gpu() if config.engine.device == "auto" else None
     if why is not None:
         logger.warning("%s", why)

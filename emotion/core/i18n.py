@@ -195,6 +195,24 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "多人共用且没有密钥的服务器不显示已保存的结果",
         "请用 --api-key-file 或 --auth-file 启动",
     ),
+    "retry_refused": (
+        "模型没有重新加载（{reason}）",
+        "只有加载失败后才能重试，当前状态见 /api/v1/status",
+    ),
+    "similarity_error": ("{reason}", ""),
+    "embedding_width": (
+        "嵌入向量的维数不同（{first}：{first_width}，{second}：{second_width}）",
+        "请比较同一个模型的嵌入向量",
+    ),
+    "embedding_zero": ("{name}：嵌入向量的所有数值都是零", "请去掉这一项"),
+    "embedding_model": (
+        "嵌入向量来自不同的模型（{first}：{first_model}，{second}：{second_model}）",
+        "请用同一个模型识别所有录音",
+    ),
+    "embedding_missing": (
+        "结果 {run_id} 没有嵌入向量",
+        "请打开 extract_embedding 重新识别这段录音",
+    ),
     "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 
@@ -277,6 +295,14 @@ REASONS_ZH: Final[dict[str, str]] = {
     "exactly one of audio_base64, audio_path and audio_url": (
         "audio_base64、audio_path、audio_url 三者之一"
     ),
+    "exactly one of audio_base64, audio_path, audio_url, run_id and embedding": (
+        "audio_base64、audio_path、audio_url、run_id、embedding 五者之一"
+    ),
+    "2 to 100": "2 到 100",
+    "1 or more": "1 或更大",
+    # Why a model is not loaded again.
+    "it is being loaded": "正在加载",
+    "it has not failed": "没有失败",
     # Why a request is not valid.
     "it is not JSON": "不是 JSON",
     "it is not valid multipart/form-data": "不是有效的 multipart/form-data",

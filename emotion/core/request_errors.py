@@ -7,6 +7,7 @@
         ├── RequestInvalidError, RequestTooLargeError, UploadTimeoutError, RequestTimeoutError
         ├── RouteNotFoundError, MethodNotAllowedError
         ├── InputForbiddenError, AddressForbiddenError, FetchError
+        ├── RetryRefusedError
         └── InternalError
 """
 
@@ -107,3 +108,11 @@ class InternalError(RequestError):
     code = "internal_error"
     template = "something went wrong in the server"
     hint = "The server's log has the reason under request {request_id}"
+
+
+class RetryRefusedError(RequestError):
+    """Loading the model again was asked for, but there is nothing to load."""
+
+    code = "retry_refused"
+    template = "the model is not loaded again ({reason})"
+    hint = "It can be loaded again after it has failed; see /api/v1/status"

@@ -68,6 +68,7 @@ class Engine(EngineBase):
             placement,
             checkpoint.tokens,
             self.config.feature_encoder,
+            embedding_dim=self.config.embed_dim,
             cost=padded_s if self._cuda else total_s,
             batch_s=CUDA_BATCH_S if self._cuda else CPU_BATCH_S[placement.precision],
         )

@@ -62,11 +62,13 @@ class EngineBase(ABC):
         placement: Device and number format.
         tokens: For each row of the head the emotion id, or None for a slot never scored.
         conv_layers: (channels, kernel, stride) of each convolution over the waveform.
+        embedding_dim: Width of the features and of the embedding.
         cost: What a batch of clips costs, in seconds of audio.
         batch_s: The most that a batch may cost.
 
     Attributes:
         placement: Device and number format.
+        embedding_dim: Width of the features and of the embedding.
         stats: Counts the passes.
     """
 
@@ -78,10 +80,12 @@ class EngineBase(ABC):
         tokens: Sequence[str | None],
         conv_layers: ConvLayers,
         *,
+        embedding_dim: int,
         cost: Cost,
         batch_s: float,
     ) -> None:
         self.placement = placement
+        self.embedding_dim = embedding_dim
         self.stats = stats = PassStats()
         self._conv_layers = conv_layers
         # Row of the head for each of the nine labels.

@@ -63,7 +63,14 @@ class FunasrEngine(EngineBase):
         conv_layers: ConvLayers,
     ) -> None:
         self._network = network
-        super().__init__(placement, tokens, conv_layers, cost=total_s, batch_s=BATCH_S)
+        super().__init__(
+            placement,
+            tokens,
+            conv_layers,
+            embedding_dim=int(network.cfg.embed_dim),
+            cost=total_s,
+            batch_s=BATCH_S,
+        )
 
     @classmethod
     def load(

@@ -19,6 +19,7 @@ from emotion.core.errors import (
     ModelNotReadyError,
 )
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
+from emotion.core.request_errors import RetryRefusedError
 from emotion.models.store import locate
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import (
@@ -71,17 +72,54 @@ class ModelService:
         self._changed = threading.Condition()
         self._snapshot = Snapshot(self._reporter.status)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="model-loader", daemon=True)
+        self._thread = self._new_thread()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name="model-loader", daemon=True)
 
     def start(self) -> None:
         """Begins loading; returns at once."""
         self._thread.start()
 
+    def retry(self) -> None:
+        """Begins loading again after a failure; returns at once.
+
+        Where the embedded model answers because the default failed, it goes on answering while
+        the default is downloaded, and for good if the default fails again.
+
+        Raises:
+            RetryRefusedError: Nothing has failed, or a model is being loaded already.
+            ModelNotReadyError: The server is stopping.
+        """
+        with self._changed:
+            if self._stopped.is_set():
+                raise ModelNotReadyError(reason="the server is stopping")
+            status = self._snapshot.status
+            if status.phase not in ("ready", "failed"):
+                raise RetryRefusedError(reason="it is being loaded")
+            if status.phase == "ready" and status.fallback is None:
+                raise RetryRefusedError(reason="it has not failed")
+            again = self._reporter.next(
+                phase="starting",
+                error=None,
+                fallback=None,
+                load_s=None,
+                done_bytes=0,
+                total_bytes=0,
+            )
+            self._snapshot = Snapshot(again, self._snapshot.model)
+            self._changed.notify_all()
+            self._thread = self._new_thread()
+            self._thread.start()
+        logger.info("the model is loaded again")
+
     def stop(self) -> None:
         """Ends a download; waits for the thread."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        with self._changed:
+            self._stopped.set()
+            thread = self._thread
+        if thread.is_alive():
+            thread.join()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -166,10 +204,10 @@ class ModelService:
         name = config.engine.model
         if name != "auto":
             return load_model(self._folder(name), name, config, reporter)
-        interim = None
+        interim = self.current  # after a failure: the embedded one, if any
         try:
             if locate(DEFAULT, config.engine.models_dir) is None and not config.engine.offline:
-                interim = self._load_interim()
+                interim = self._announce(interim) if interim else self._load_interim()
             model = load_model(self._folder(DEFAULT), DEFAULT, config, reporter)
             reporter.update(fallback=None)
             return model
@@ -195,6 +233,13 @@ class ModelService:
         self._show(self._reporter.status, model)
         warn_of_unused_gpu(model, self.config, self._reporter)
         return model
+
+    def _announce(self, interim: LoadedModel) -> LoadedModel:
+        # It answers while the default is being downloaded once more.
+        coming = ModelComingError(title=MODELS[DEFAULT].title)
+        interim.set_fallback_reason(str(coming))
+        self._reporter.update(fallback=coming)
+        return interim
 
     def _folder(self, name: str) -> Path:
         return obtain_folder(name, self.config, self._reporter, self._stopped.is_set)

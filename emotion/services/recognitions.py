@@ -87,6 +87,9 @@ class ModelSource(Protocol):
     def snapshot(self) -> Snapshot:
         """Where loading stands, and that model."""
 
+    def retry(self) -> None:
+        """Begins loading again after a failure."""
+
     def model(
         self, cancelled: Callable[[], bool], on_wait: Callable[[Status], None]
     ) -> LoadedModel:

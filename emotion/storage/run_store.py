@@ -25,6 +25,7 @@ import psutil
 from numpy.typing import NDArray
 
 from emotion.core.errors import OutputError, RunNotFoundError
+from emotion.core.similarity_errors import EmbeddingMissingError
 from emotion.storage.run_index import RunFilter, RunIndex, RunSummary
 
 AUDIO_FILE = "processed_audio.wav"
@@ -274,6 +275,21 @@ def owner_of(folder: Path) -> str | None:
         return (folder / _OWNER_FILE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def load_embedding(folder: Path) -> NDArray[np.float32]:
+    """The embedding of a run: float32, (D,).
+
+    Raises:
+        EmbeddingMissingError: The run was stored without it, or the file is damaged.
+    """
+    try:
+        embedding = np.load(folder / EMBEDDING_FILE, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise EmbeddingMissingError(run_id=folder.name) from e
+    if not isinstance(embedding, np.ndarray) or embedding.ndim != 1 or not embedding.size:
+        raise EmbeddingMissingError(run_id=folder.name)
+    return embedding.astype(np.float32)
 
 
 def run_ids(folder: Path) -> list[str]:

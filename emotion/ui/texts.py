@@ -25,6 +25,12 @@ TEXTS: Final[dict[str, Pair]] = {
         "当前由备用小模型 {model} 作答，准确率低于 Emotion2Vec+ Large。",
         "The fallback model {model} answers: less accurate than Emotion2Vec+ Large.",
     ),
+    "banner_failed": (
+        "模型加载失败，暂时无法识别录音。",
+        "The model could not be loaded, so recordings cannot be recognised.",
+    ),
+    "banner_again": ("重试", "Try again"),
+    "banner_tried": ("{time} 重试过，仍然失败", "Tried again at {time}, without success"),
     "banner_more": ("详情", "Details"),
     "banner_reason": ("原因：{reason}", "Reason: {reason}"),
     "banner_command": ("获取 Large：", "To fetch Large:"),

@@ -45,7 +45,17 @@
   function problem(zh, en) {
     const element = find('.live-problem');
     element.hidden = !en;
+    element.removeAttribute('lang');
     if (en) both(element, zh, en);
+  }
+
+  /** What the server says is wrong, in the language that it was asked in; else a text of the page. */
+  function tell(error, key) {
+    if (!error.told) return problem(...page.texts[key]);
+    const element = find('.live-problem');
+    element.hidden = false;
+    element.lang = error.lang;
+    element.textContent = error.told;
   }
 
   function state(name) {
@@ -132,13 +142,17 @@
     NotSupportedError: 'live_unsupported',
   };
 
-  async function answerOf(request) {
-    const answer = await request;
-    const body = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-    if (answer.ok) return body;
-    const error = new Error(body.error?.en ?? String(answer.status));
-    error.told = body.error;
-    error.status = answer.status;
+  async function post(address, body) {
+    const tongue = lang() === 'zh' ? 'zh-CN' : 'en';
+    const headers = { 'Accept-Language': tongue };
+    const answer = await fetch(address, { method: 'POST', headers, body });
+    const said = await answer.json().catch(() => ({}));
+    if (answer.ok) return said;
+    const { detail, hint } = said; // of application/problem+json
+    const stop = tongue === 'en' ? '. ' : '。';
+    const error = new Error(String(answer.status));
+    Object.assign(error, { status: answer.status, lang: tongue });
+    error.told = detail && [detail, hint].filter(Boolean).join(stop);
     throw error;
   }
 
@@ -157,7 +171,7 @@
     const made = { blocks: [], size: 0, parts: 0, sent: 0, ending: false, lost: false };
     try {
       made.stream = await microphone();
-      const { id } = await answerOf(fetch('api/v1/live', { method: 'POST' }));
+      const { id } = await post('api/v1/live');
       made.id = lastId = id;
       made.context = new AudioContext({ sampleRate: RATE_HZ });
       const code = URL.createObjectURL(new Blob([WORKLET], { type: 'text/javascript' }));
@@ -173,8 +187,7 @@
       state('idle');
       now('live_idle', '🎙️');
       const key = error.name === 'InsecureError' ? 'live_insecure' : WHY[error.name] ?? 'status_offline';
-      if (error.told) problem(error.told.zh, error.told.en);
-      else problem(...page.texts[key]);
+      tell(error, key);
       return;
     }
     readings = [];
@@ -228,7 +241,7 @@
     const address = `api/v1/live/${made.id}?sequence=${made.parts}`;
     for (;;) {
       try {
-        const { readings: found } = await answerOf(fetch(address, { method: 'POST', body: part }));
+        const { readings: found } = await post(address, part);
         if (made.retried) problem('', '');
         made.retried = false;
         made.parts += 1;
@@ -239,8 +252,7 @@
         const final = error.status && error.status < 500 && error.status !== 429;
         if (final || performance.now() > until) {
           made.lost = true;
-          if (error.told) problem(error.told.zh, error.told.en);
-          else problem(...page.texts.live_lost);
+          tell(error, 'live_lost');
           if (!made.ending) end();
           return false;
         }

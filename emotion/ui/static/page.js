@@ -73,6 +73,9 @@
   let timer = 0;
   let bar = null;
   let banner = null;
+  let again = null; // the button in the banner
+  let note = null; // what came of it
+  let triedAt = null;
 
   const element = (tag, className, text) => {
     const made = document.createElement(tag);
@@ -85,6 +88,11 @@
     banner = element('aside');
     banner.id = 'fallback-banner';
     banner.hidden = true;
+    again = element('button', 'again');
+    again.type = 'button';
+    again.addEventListener('click', retry);
+    note = element('p', 'note');
+    note.setAttribute('role', 'status');
     document.body.prepend(banner);
     bar = element('div');
     bar.id = 'status-bar';
@@ -127,27 +135,62 @@
 
   const reason = (error) => error?.[lang()] ?? '';
 
+  /** Why the default model does not answer, and a way to have it loaded again. */
   function renderBanner() {
-    const why = status && status !== 'offline' ? reason(status.fallback) : '';
-    const next = why ? lang() + why + status.fetch_command : '';
+    const known = status && status !== 'offline' ? status : null;
+    const failed = known?.phase === 'failed';
+    const why = reason(failed ? known.error : known?.fallback);
+    const next = why ? [lang(), why, known.phase, known.operator, known.fetch_command, triedAt].join() : '';
     if (banner.dataset.shown === next) return;
     banner.dataset.shown = next;
     banner.hidden = !why;
     if (!why) return void banner.replaceChildren();
+    banner.dataset.kind = failed ? 'failed' : 'fallback';
+    const settled = failed || known.phase === 'ready';
+    again.textContent = say('banner_again');
+    again.hidden = !settled || known.operator === false;
+    if (triedAt && settled) tellNote(say('banner_tried', { time: triedAt }));
+    else note.hidden = true;
+    banner.replaceChildren(bannerDetails(failed, why), again, note);
+  }
+
+  function bannerDetails(failed, why) {
     const model = status.phase === 'ready' ? status.model : '';
+    const what = failed ? say('banner_failed') : say('banner', { model }).replace('  ', ' ');
+    const summary = element('summary');
+    summary.append(element('span', 'what', what), element('span', 'more', say('banner_more')));
+    const details = element('details');
+    details.open = banner.querySelector('details')?.open ?? false;
+    details.append(summary, element('p', 'why', say('banner_reason', { reason: why })));
+    if (failed) return details; // the reason says what helps
     const command = element('p', 'command', say('banner_command') + ' ');
     const plain = status.fetch_command.replace('bash run.sh', 'python -m emotion');
     command.append(element('code', '', status.fetch_command));
     if (plain !== status.fetch_command) command.append(' / ', element('code', '', plain));
-    const summary = element('summary');
-    summary.append(
-      element('span', 'what', say('banner', { model }).replace('  ', ' ')),
-      element('span', 'more', say('banner_more')),
-    );
-    const details = element('details');
-    details.open = banner.querySelector('details')?.open ?? false;
-    details.append(summary, element('p', 'why', say('banner_reason', { reason: why })), command);
-    banner.replaceChildren(details);
+    details.append(command);
+    return details;
+  }
+
+  function tellNote(text) {
+    note.hidden = false;
+    if (note.textContent !== text) note.textContent = text;
+  }
+
+  async function retry() {
+    again.disabled = true;
+    try {
+      const headers = { 'Accept-Language': lang() === 'zh' ? 'zh-CN' : 'en' };
+      const answer = await fetch('api/v1/models/retry', { method: 'POST', headers });
+      const said = await answer.json().catch(() => ({}));
+      if (answer.ok) {
+        triedAt = new Date().toLocaleTimeString(lang() === 'zh' ? 'zh-CN' : 'en');
+        note.hidden = true;
+      } else tellNote(said.detail ?? String(answer.status));
+    } catch {
+      tellNote(say('status_offline'));
+    }
+    again.disabled = false;
+    poll();
   }
 
   // The list of examples follows the model that answers.
