@@ -120,11 +120,11 @@ def test_exactly_one_source(tmp_path: Path) -> None:
 def test_the_body_is_parsed_from_its_file(tmp_path: Path) -> None:
     file = tmp_path / "body.json"
     file.write_text('{"audio_path": "你.wav", "labels": "primary"}', "utf-8")
-    body = asyncio.run(parse(file))
+    body = asyncio.run(parse(file, RecognizeBody))
     assert (body.audio_path, body.labels) == ("你.wav", ["primary"])
     file.write_text('{"audio_path": 1}')
     with pytest.raises(ConfigError, match="audio_path is 1, but must be text"):
-        asyncio.run(parse(file))
+        asyncio.run(parse(file, RecognizeBody))
     file.write_text("{]")
     with pytest.raises(RequestInvalidError):
-        asyncio.run(parse(file))
+        asyncio.run(parse(file, RecognizeBody))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from emotion.api.sources import Sources
 from emotion.api.uploads import Uploads
 from emotion.core.config import Config
+from emotion.services.batches import Batches
 from emotion.services.recognitions import RecognitionService
 
 
@@ -19,9 +20,11 @@ class Context:
         service: Runs the recognitions.
         uploads: Where bodies go.
         sources: Finds recordings that bodies name.
+        batches: Recordings that are recognised behind a request.
     """
 
     config: Config
     service: RecognitionService
     uploads: Uploads
     sources: Sources
+    batches: Batches

@@ -17,6 +17,10 @@ from emotion.api.problems import MEDIA_TYPE, TITLES, Problem
 
 DOCS = "/docs"
 OPENAPI = "/openapi.json"
+# A recording for examples in base64: 150 ms of a tone as WAV, 8 kHz and 8 bits.
+TONE: Final = (
+    "UklGRtgEAABXQVZFZm10IBIAAAABAAEAQB8AAEAfAAABAAgAAABkYXRhsgQAAClO" + 100 * "gLLX5NeygE4pHClO"
+)
 _FILES = "/docs/static"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _DESCRIPTION = """Speech emotion recognition with emotion2vec+.
@@ -36,6 +40,7 @@ _SECURITY: Final = {
 _TAGS = [
     {"name": "recognition", "description": "One recording, answered at once"},
     {"name": "runs", "description": "Results that the server keeps"},
+    {"name": "jobs", "description": "Many recordings in one request, and long ones"},
     {"name": "server", "description": "Models, status and health"},
 ]
 
@@ -68,12 +73,27 @@ def request_body(
     form = {"type": "object", "properties": {"file": file, **fields}, "required": ["file"]}
     content: dict[str, Any] = {
         "multipart/form-data": {"schema": form},
-        "application/json": {"schema": body.model_json_schema()},
+        "application/json": {"schema": inlined(body)},
     }
     if not many:
         raw = {"type": "string", "format": "binary", "description": "The recording itself"}
         content["application/octet-stream"] = {"schema": raw}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def inlined(body: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a body, with the models in it where they are used."""
+    schema = body.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def put(value: Any) -> Any:
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix("#/$defs/")
+            return put(parts[name]) if name else {key: put(item) for key, item in value.items()}
+        return [put(item) for item in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = put(schema)
+    return found
 
 
 def add_docs(app: FastAPI) -> None:

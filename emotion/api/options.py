@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from emotion.api.openapi import TONE
 from emotion.api.problems import invalid_of
 from emotion.core.errors import ConfigError
 from emotion.core.i18n import Lang
@@ -159,7 +160,10 @@ class RecognizeBody(RecognizeOptions):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"audio_path": "calls/0001.wav", "granularity": "segment"}]
+            "examples": [
+                {"audio_base64": TONE, "extract_embedding": True, "store": False},
+                {"audio_path": "calls/0001.wav", "granularity": "segment"},
+            ]
         },
     )
 

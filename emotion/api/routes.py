@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 
-from emotion.api import recognize, runs
+from emotion.api import jobs, recognize, runs
 from emotion.api.context import Context
 from emotion.api.openapi import add_docs
 from emotion.api.problems import add_handlers
@@ -15,6 +15,7 @@ from emotion.api.request_ids import RequestIdMiddleware
 from emotion.api.sources import Sources
 from emotion.api.uploads import Uploads
 from emotion.core.config import Config
+from emotion.services.batches import Batches
 from emotion.services.recognitions import RecognitionService
 
 
@@ -27,7 +28,8 @@ def add_api(app: FastAPI, config: Config, service: RecognitionService) -> None:
         service: Runs the recognitions.
     """
     uploads = Uploads(config.audio.max_upload_bytes, config.server.request_timeout_s)
-    context = Context(config, service, uploads, Sources(config))
+    batches = Batches(service.jobs)
+    context = Context(config, service, uploads, Sources(config), batches)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -35,11 +37,12 @@ def add_api(app: FastAPI, config: Config, service: RecognitionService) -> None:
         try:
             yield
         finally:
+            await batches.close()
             uploads.close()
 
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (recognize, runs):
+    for module in (recognize, jobs, runs):
         app.include_router(module.router(context))
     add_docs(app)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from emotion.api.options import RecognizeBody
 from emotion.api.problems import invalid_of
 from emotion.api.uploads import safe_name
 from emotion.core.config import Config
@@ -19,6 +18,8 @@ from emotion.core.request_errors import InputForbiddenError
 from emotion.core.results import readable
 from emotion.services.fetch import TIMEOUT_S, Fetcher
 
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
 
 class Named(Protocol):
     """A body that names a recording."""
@@ -26,7 +27,10 @@ class Named(Protocol):
     audio_base64: str | None
     audio_path: str | None
     audio_url: str | None
-    filename: str | None
+
+    @property
+    def filename(self) -> str | None:
+        """Name of the recording in ``audio_base64``."""
 
 
 class Sources:
@@ -68,21 +72,25 @@ class Sources:
         if named.audio_url is not None:
             return await self._fetcher.fetch(named.audio_url, folder, safe_name)
         path = folder / safe_name(named.filename)
-        await run_in_threadpool(_decode, named.audio_base64 or "", path)
+        await run_in_threadpool(save_base64, named.audio_base64 or "", path)
         return path
 
 
-async def parse(path: Path) -> RecognizeBody:
+async def parse(path: Path, kind: type[Parsed]) -> Parsed:
     """The body that was saved in a file.
+
+    Args:
+        path: The file.
+        kind: What it must be.
 
     Raises:
         ConfigError: A field is unknown, or has a wrong value.
         RequestInvalidError: It is not JSON.
     """
 
-    def read() -> RecognizeBody:
+    def read() -> Parsed:
         try:
-            return RecognizeBody.model_validate_json(path.read_bytes())
+            return kind.model_validate_json(path.read_bytes())
         except ValidationError as e:
             raise invalid_of(e) from e
 
@@ -116,8 +124,12 @@ def input_path(root: Path | None, given: str) -> Path:
     return path
 
 
-def decode_base64(text: str) -> bytes:
+def decode_base64(text: str, option: str = "audio_base64") -> bytes:
     """The bytes of a base64 text, which may be a ``data:`` URL and have line breaks.
+
+    Args:
+        text: The text.
+        option: What the request calls it.
 
     Raises:
         ConfigError: It is not base64.
@@ -127,11 +139,22 @@ def decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as e:
-        raise ConfigError(option="audio_base64", value=text[:20], expected="base64") from e
+        raise ConfigError(option=option, value=text[:20], expected="base64") from e
 
 
-def _decode(text: str, path: Path) -> None:
-    data = decode_base64(text)
+def save_base64(text: str, path: Path, option: str = "audio_base64") -> None:
+    """Writes the bytes of a base64 text to a file.
+
+    Args:
+        text: As `decode_base64` takes it.
+        path: The file.
+        option: What the request calls the text.
+
+    Raises:
+        ConfigError: It is not base64.
+        OutputError: The file cannot be written.
+    """
+    data = decode_base64(text, option)
     try:
         path.write_bytes(data)
     except OSError as e:
