@@ -18,7 +18,8 @@ from emotion.core.errors import (
     JobRunningError,
     ModelNotReadyError,
 )
-from emotion.services.jobs import Job, JobLimits, JobManager
+from emotion.services.job_limits import JobLimits
+from emotion.services.jobs import Job, JobManager
 
 WAIT_S = 20.0
 

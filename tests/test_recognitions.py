@@ -26,7 +26,7 @@ from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
 from emotion.inference.engine import Engine
 from emotion.recognition.loaded_model import LoadedModel
-from emotion.services.jobs import JobLimits
+from emotion.services.job_limits import JobLimits
 from emotion.services.recognitions import JobRequest, RecognitionService, run
 from emotion.storage.run_store import RunStore
 from tests.fakes import FakeEngine, FakeService

@@ -8,6 +8,7 @@ from emotion.api.sources import Sources
 from emotion.api.uploads import Uploads
 from emotion.api.watch import Watch
 from emotion.core.config import Config
+from emotion.services.batches import Batches
 from emotion.services.recognitions import RecognitionService
 
 
@@ -21,6 +22,7 @@ class Context:
         uploads: Where bodies go.
         sources: Finds recordings that bodies name.
         watch: What the server counts.
+        batches: Recordings that are recognised behind a request.
     """
 
     config: Config
@@ -28,3 +30,4 @@ class Context:
     uploads: Uploads
     sources: Sources
     watch: Watch
+    batches: Batches

@@ -40,6 +40,7 @@ _SECURITY: Final = {
 _TAGS = [
     {"name": "recognition", "description": "One recording, answered at once"},
     {"name": "runs", "description": "Results that the server keeps"},
+    {"name": "jobs", "description": "Many recordings in one request, and long ones"},
     {"name": "server", "description": "Models, status and health"},
 ]
 

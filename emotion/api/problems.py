@@ -190,16 +190,29 @@ def status_of(error: EmotionError) -> int:
 
 
 def problem_response(
-    error: EmotionError, language: Lang, request_id: str, headers: Mapping[str, str] | None = None
+    error: EmotionError,
+    language: Lang,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    unread: bool = False,
 ) -> JSONResponse:
-    """The answer that tells an error."""
+    """The answer that tells an error.
+
+    Args:
+        error: The error.
+        language: Of its texts.
+        request_id: Of the request.
+        headers: More of them.
+        unread: Whether the body was not read to its end, which some errors say themselves.
+    """
     problem = Problem.of(error, language, request_id)
     extra = dict(headers or {})
     if problem.status in RETRY_AFTER_S:
         extra.setdefault("Retry-After", str(RETRY_AFTER_S[problem.status]))
     if isinstance(error, MethodNotAllowedError):
         extra["Allow"] = str(error.params["allowed"])
-    unread = isinstance(error, (RequestTooLargeError, UploadTimeoutError))
+    unread = unread or isinstance(error, (RequestTooLargeError, UploadTimeoutError))
     kind = RefusalResponse if unread else JSONResponse
     return kind(problem.model_dump(), problem.status, extra, media_type=MEDIA_TYPE)
 

@@ -7,14 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from emotion.api import sources
+from emotion.api import bodies
 from emotion.api.answers import PREFIX, Recognition, json_response, recognition
-from emotion.api.asking import caller_of, language_of, set_language
+from emotion.api.asking import caller_of, language_of
 from emotion.api.context import Context
 from emotion.api.openapi import problems, request_body
-from emotion.api.options import QueryOptions, RecognizeBody, RecognizeOptions, from_form
+from emotion.api.options import QueryOptions, RecognizeBody, RecognizeOptions
 from emotion.api.waiting import finish
-from emotion.core.request_errors import RequestInvalidError
 from emotion.services.recognitions import JobRequest
 
 PROBLEMS = (401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
@@ -68,15 +67,7 @@ async def recording(
     Raises:
         EmotionError: The request is not one that is answered.
     """
-    body = await context.uploads.receive(request, folder)
-    if body.kind != "json":
-        options = query.merged(from_form(body.fields))
-        set_language(request, options.language)
-        if not body.files:
-            raise RequestInvalidError(reason="there is no part named file")
-        return options, body.files[0]
-    named = await sources.parse(body.files[0], RecognizeBody)
-    options = query.merged(named)
-    set_language(request, options.language)
-    options.recognition("en")  # checked before anything is fetched
-    return options, await context.sources.find(named, folder)
+    asked = await bodies.read(context, request, query, folder, RecognizeBody)
+    if asked.named is None:
+        return asked.options, asked.files[0]
+    return asked.options, await context.sources.find(asked.named, folder)

@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 
-from emotion.api import classification, metrics, models, monitor, recognize, runs, similarity
+from emotion.api import (
+    classification,
+    jobs,
+    metrics,
+    models,
+    monitor,
+    recognize,
+    runs,
+    similarity,
+)
 from emotion.api.context import Context
 from emotion.api.openapi import add_docs
 from emotion.api.problems import add_handlers
@@ -18,6 +27,7 @@ from emotion.api.sources import Sources
 from emotion.api.uploads import Uploads
 from emotion.api.watch import Watch
 from emotion.core.config import Config
+from emotion.services.batches import Batches
 from emotion.services.live import LiveSessions
 from emotion.services.recognitions import RecognitionService
 
@@ -39,7 +49,8 @@ def add_api(
     uploads = Uploads(config.audio.max_upload_bytes, config.server.request_timeout_s)
     requests = RequestStats()
     watch = Watch(config, service, sessions, requests)
-    context = Context(config, service, uploads, Sources(config), watch)
+    batches = Batches(service.jobs)
+    context = Context(config, service, uploads, Sources(config), watch, batches)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,11 +60,12 @@ def add_api(
             yield
         finally:
             watching.cancel()
+            await batches.close()
             uploads.close()
 
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (recognize, classification, similarity, runs, models, metrics, monitor):
+    for module in (recognize, jobs, classification, similarity, runs, models, metrics, monitor):
         app.include_router(module.router(context))
     add_docs(app)

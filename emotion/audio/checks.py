@@ -128,18 +128,19 @@ class Meter:
             mix: float32, (frames,), the mean of its channels, or the one that is used.
         """
         self.frames += len(chunk)
-        columns = np.column_stack([chunk, mix]).astype(np.float64)
-        finite = np.isfinite(columns)
+        # One row a channel: sums along contiguous memory are ten times as fast as across it.
+        rows = np.concatenate([chunk.T, mix[None]]).astype(np.float64)
+        finite = np.isfinite(rows)
         if not finite.all():
-            self._bad += (~finite).sum(0)
-            columns[~finite] = 0.0
-        self._sum += columns.sum(0)
-        self._products += columns.T @ columns
-        self._low = np.minimum(self._low, columns.min(0))
-        self._high = np.maximum(self._high, columns.max(0))
-        whole = len(columns) // BLOCK_SAMPLES * BLOCK_SAMPLES
-        blocks = columns[:whole].reshape(-1, BLOCK_SAMPLES, self.channels + 1)
-        rms = np.sqrt(np.square(blocks).mean(1))
+            self._bad += (~finite).sum(1)
+            rows[~finite] = 0.0
+        self._sum += rows.sum(1)
+        self._products += rows @ rows.T
+        self._low = np.minimum(self._low, rows.min(1))
+        self._high = np.maximum(self._high, rows.max(1))
+        whole = len(chunk) // BLOCK_SAMPLES * BLOCK_SAMPLES
+        blocks = rows[:, :whole].reshape(self.channels + 1, -1, BLOCK_SAMPLES)
+        rms = np.sqrt(np.einsum("cbs,cbs->bc", blocks, blocks) / BLOCK_SAMPLES)
         self._silent += BLOCK_SAMPLES * (rms == 0).sum(0)
         if self.channels > 1:
             self._blocks.append(rms[:, :-1].astype(np.float32))

@@ -20,13 +20,13 @@ from typing import Generic, Literal, TypeVar, get_args
 from emotion.core.errors import (
     BusyError,
     CancelledError,
-    ConfigError,
     JobNotFoundError,
     JobRunningError,
     ModelNotReadyError,
 )
 from emotion.core.progress import Priority
 from emotion.core.tracebacks import clear_frames
+from emotion.services.job_limits import JobLimits
 from emotion.services.job_stats import JobStats, ending
 
 logger = logging.getLogger(__name__)
@@ -40,37 +40,6 @@ _LEAST_PACE_S = 2.0  # before that a pace says little
 
 Request = TypeVar("Request")
 Outcome = TypeVar("Outcome")
-
-
-@dataclass(frozen=True)
-class JobLimits:
-    """Bounds of a `JobManager`.
-
-    Attributes:
-        workers: Jobs that decode or infer at once; inference itself shares batches.
-        interactive: Interactive jobs that work or wait; one more is refused.
-        programs: How many of those may come from callers without a visitor, so that visitors
-            find a place too.
-        bulk: Bulk jobs that wait; the submitter of one more waits for a place.
-        per_visitor: Interactive jobs of one visitor that work or wait.
-        kept: Ended jobs that are remembered. Each holds its outcome: the curve of a recording of
-            4 h takes about 40 MB.
-        kept_s: How long they are remembered, in seconds.
-    """
-
-    workers: int = 4
-    interactive: int = 24
-    programs: int = 12
-    bulk: int = 64
-    per_visitor: int = 1
-    kept: int = 64
-    kept_s: float = 900.0
-
-    def __post_init__(self) -> None:
-        for name in ("workers", "interactive", "programs", "bulk", "per_visitor"):
-            if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise ConfigError(option=name, value=value, expected="at least 1")
 
 
 @dataclass(frozen=True)
@@ -108,14 +77,18 @@ class Job(Generic[Request, Outcome]):
         request: What was asked for.
         visitor: Who asked; None for a program.
         priority: ``interactive`` or ``bulk``.
+        kept: Whether it can be asked for by id after its end.
         ended_at: Monotonic time of its end; None before.
     """
 
-    def __init__(self, request: Request, visitor: str | None, priority: Priority) -> None:
+    def __init__(
+        self, request: Request, visitor: str | None, priority: Priority, kept: bool = True
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.visitor = visitor
         self.priority: Priority = priority
+        self.kept = kept
         self.ended_at: float | None = None
         self._submitted_at = time.monotonic()
         self._heard_from: tuple[float, float] | None = None  # time and seconds heard at first
@@ -161,7 +134,12 @@ class Job(Generic[Request, Outcome]):
         """
         with self._changed:
             self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def end() -> None:
+            with self._changed:
+                self._listeners.remove(listener)
+
+        return end
 
     def heard(self, done_s: float, total_s: float) -> None:
         """Tells how many seconds of audio the network has seen, and how long the rest takes."""
@@ -233,7 +211,7 @@ class JobManager(Generic[Request, Outcome]):
     def __init__(
         self,
         work: Callable[[Job[Request, Outcome]], Outcome],
-        limits: JobLimits = JobLimits(),  # frozen
+        limits: JobLimits = JobLimits(),  # noqa: B008  # frozen
     ) -> None:
         self.limits = limits
         self.stats = JobStats()
@@ -254,6 +232,7 @@ class JobManager(Generic[Request, Outcome]):
         visitor: str | None = None,
         priority: Priority = "interactive",
         cancelled: Callable[[], bool] = lambda: False,
+        kept: bool = True,
     ) -> Job[Request, Outcome]:
         """Queues a job.
 
@@ -262,6 +241,7 @@ class JobManager(Generic[Request, Outcome]):
             visitor: Who asks; None for a program.
             priority: ``interactive`` is refused when the queue is full; ``bulk`` waits for a place.
             cancelled: Polled while waiting for a place.
+            kept: Whether it can be asked for by id after its end.
 
         Raises:
             JobRunningError: The visitor has a job under way.
@@ -269,7 +249,7 @@ class JobManager(Generic[Request, Outcome]):
             ModelNotReadyError: The manager is closed.
             CancelledError: ``cancelled`` turned true while waiting for a place.
         """
-        job: Job[Request, Outcome] = Job(request, visitor, priority)
+        job: Job[Request, Outcome] = Job(request, visitor, priority, kept)
         with self._changed:
             if priority == "bulk":
                 while len(self._queues["bulk"]) >= self.limits.bulk and not self._closed:
@@ -368,7 +348,8 @@ class JobManager(Generic[Request, Outcome]):
         # With the lock held, so that a caller who sees the end can submit the next job at once.
         self.stats.ended(ending(error))
         job.end(outcome=outcome, error=error)
-        self._ended.append(job)
+        if job.kept:
+            self._ended.append(job)
         self._forget()
         self._changed.notify_all()
 

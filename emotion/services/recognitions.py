@@ -19,7 +19,8 @@ from emotion.core.results import Result
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.recognition.pipeline import recognize
-from emotion.services.jobs import Job, JobLimits, JobManager
+from emotion.services.job_limits import JobLimits
+from emotion.services.jobs import Job, JobManager
 from emotion.services.model_service import Snapshot
 from emotion.services.run_exports import add_exports
 from emotion.storage.run_sink import RunSink
@@ -74,6 +75,7 @@ class FinishedRun:
 
 
 RecognitionJob = Job[JobRequest, FinishedRun]
+RecognitionJobs = JobManager[JobRequest, FinishedRun]
 
 
 class ModelSource(Protocol):
@@ -118,7 +120,7 @@ class RecognitionService:
     ) -> None:
         self.models = models
         self.store = store
-        self.jobs: JobManager[JobRequest, FinishedRun] = JobManager(self._work, limits)
+        self.jobs: RecognitionJobs = JobManager(self._work, limits)
 
     def close(self) -> None:
         """Cancels all jobs and waits for their ends."""

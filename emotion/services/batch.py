@@ -1,0 +1,353 @@
+"""A batch: many recordings, or a long one, recognised while whoever asked does something else.
+
+A batch feeds its recordings to the job queue as there is room, and keeps a line for each that has
+ended in a file, so its memory does not grow with their number. All of it runs in the event loop;
+what blocks runs in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from emotion.core.errors import (
+    CancelledError,
+    EmotionError,
+    ModelNotReadyError,
+    OutputError,
+)
+from emotion.core.request_errors import InternalError
+from emotion.services.jobs import ENDED, State
+from emotion.services.line_spool import LineSpool
+from emotion.services.recognitions import FinishedRun, JobRequest, RecognitionJob, RecognitionJobs
+
+logger = logging.getLogger(__name__)
+
+BatchState = Literal["queued", "running", "done", "cancelled"]
+Outcome = FinishedRun | EmotionError
+_LEAST_PACE_S: Final = 2.0  # before that a pace says little
+_NO_ROOM_S: Final = 0.1
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """One recording of a batch.
+
+    Attributes:
+        file: Its name.
+        open: Gives the recording; fetches it first, perhaps.
+        folder: Removed when the recording is done; None where it is somebody else's.
+    """
+
+    file: str
+    open: Callable[[], Coroutine[Any, Any, Path]]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What a batch does.
+
+    Attributes:
+        items: The recordings.
+        request: Makes the request for a recording.
+        line: What is kept of a recording that has ended, without a line break: given its place,
+            its name, and the run or what went wrong. Called in a thread.
+        folder: The batch's own; removed with it.
+        owner: Who asks, where that is known.
+        request_id: For the log.
+    """
+
+    items: Sequence[BatchItem]
+    request: Callable[[Path], JobRequest]
+    line: Callable[[int, str, Outcome], bytes]
+    folder: Path
+    owner: str | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A recording that has ended.
+
+    Attributes:
+        index: Its place in the batch.
+        file: Its name.
+        failed: Whether it has no result.
+    """
+
+    index: int
+    file: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far a batch is.
+
+    Attributes:
+        state: What it does.
+        total: Recordings in it.
+        done: Those that have ended, failed ones included.
+        failed: Those that failed.
+        done_s: Seconds of audio that the network has heard.
+        total_s: Seconds in all; None where not known yet.
+        left_s: Seconds of time that the rest takes, by the pace so far; None where not known.
+        stage: What a single recording's job does; None for several.
+    """
+
+    state: BatchState
+    total: int
+    done: int
+    failed: int
+    done_s: float
+    total_s: float | None
+    left_s: float | None
+    stage: State | None
+
+
+class Batch:
+    """Recordings that are recognised one after the other, a few at a time.
+
+    Args:
+        plan: What it does.
+        jobs: The job queue.
+        places: How many recordings of all batches may be in the queue.
+        ahead: How many of its own.
+
+    Attributes:
+        id: Under which it is found; nobody can guess it.
+        owner: Who asked, where that is known.
+        created_at: When it was made, UTC.
+        started_at: When its first recording left the queue.
+        ended_at: When it ended.
+        ended: The recordings that have ended, in the order of `lines`.
+        lines: What is kept of them.
+        error: Why it was cancelled, where nobody asked for that.
+    """
+
+    def __init__(
+        self, plan: BatchPlan, jobs: RecognitionJobs, places: asyncio.Semaphore, ahead: int
+    ) -> None:
+        self.id = secrets.token_hex(16)
+        self.owner = plan.owner
+        self.created_at = _now()
+        self.started_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.ended: list[Ended] = []
+        self.lines = LineSpool(plan.folder / "lines")
+        self.error: EmotionError | None = None
+        self._plan = plan
+        self._jobs = jobs
+        self._places = places
+        self._ahead = ahead
+        self._cancelled = False
+        self._failed = 0
+        self._done_s = 0.0
+        self._began = 0.0  # by the monotonic clock
+        self._running: dict[int, RecognitionJob] = {}
+        self._opening: set[asyncio.Task[Path]] = set()
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> BatchState:
+        """What it does."""
+        if self.ended_at is not None:
+            return "cancelled" if self._cancelled else "done"
+        return "queued" if self.started_at is None else "running"
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it is now."""
+        total, done = len(self._plan.items), len(self.ended)
+        running = list(self._running.values())
+        done_s = self._done_s + sum(job.progress.done_s for job in running)
+        total_s: float | None = self._done_s if done == total else None
+        left_s = self._left_s(done, total)
+        stage: State | None = None
+        if total == 1 and running and self.state in ("queued", "running"):
+            now = running[0].progress
+            total_s, left_s = now.total_s or None, now.left_s
+            stage = None if now.state in ENDED else now.state
+        return BatchProgress(
+            self.state, total, done, self._failed, done_s, total_s, left_s, stage
+        )  # fmt: skip
+
+    def _left_s(self, done: int, total: int) -> float | None:
+        took_s = time.monotonic() - self._began
+        if self.state != "running" or not done or took_s < _LEAST_PACE_S:
+            return None
+        return took_s * (total - done) / done
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has ``listener`` called after each change, in any thread; it must return at once.
+
+        Returns:
+            Ends that.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return end
+
+    def cancel(self, error: EmotionError | None = None) -> None:
+        """Ends it at once, in the event loop; what is under way stops soon after.
+
+        Args:
+            error: Why, where nobody asked for that.
+        """
+        if self.ended_at is not None:
+            return
+        self._cancelled, self.error = True, error
+        self._end()
+        for job in list(self._running.values()):
+            self._jobs.cancel(job)
+        for opening in self._opening:
+            opening.cancel()
+
+    async def run(self) -> None:
+        """Recognises all of it; returns when nothing of it is under way any more."""
+        pending: set[asyncio.Task[None]] = set()
+        try:
+            for index, item in enumerate(self._plan.items):
+                if len(pending) >= self._ahead:
+                    _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if self._cancelled:
+                    break
+                pending.add(asyncio.create_task(self._one(index, item)))
+            if pending:
+                await asyncio.wait(pending)
+        finally:
+            self._end()
+            for item in self._plan.items:  # those that had not begun when it was cancelled
+                if item.folder is not None and item.folder.exists():
+                    await _remove(item.folder)
+
+    def _start(self) -> None:
+        self._began, self.started_at = time.monotonic(), _now()
+
+    def _end(self) -> None:
+        if self.ended_at is None:
+            self.ended_at = _now()
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+    async def _one(self, index: int, item: BatchItem) -> None:
+        try:
+            async with self._places:
+                if not self._cancelled:
+                    await self._keep(index, item, await self._outcome(index, item))
+        except CancelledError:  # nobody but the server cancels a single job
+            self.cancel(ModelNotReadyError(reason="the server is stopping"))
+        except OSError as e:
+            logger.error("job %s: results cannot be written: %s", self.id, e)
+            self.cancel(OutputError(path="uploads", reason=e.strerror or e))
+        finally:
+            self._running.pop(index, None)
+            if item.folder is not None:
+                await _remove(item.folder)
+
+    async def _outcome(self, index: int, item: BatchItem) -> Outcome:
+        """The run of a recording, or why there is none.
+
+        Raises:
+            CancelledError: The batch was cancelled, or the server is stopping.
+        """
+        try:
+            path = await self._opened(item)
+            job = self._running[index] = await self._submitted(self._plan.request(path))
+            await self._wait_for(job)
+            return job.result(0)
+        except CancelledError:
+            raise
+        except EmotionError as e:
+            return e
+        except Exception:  # one recording must not end the others
+            logger.exception("request %s: %s failed", self._plan.request_id, item.file)
+            return InternalError(request_id=self._plan.request_id)
+
+    async def _opened(self, item: BatchItem) -> Path:
+        opening = asyncio.create_task(item.open())
+        self._opening.add(opening)
+        try:
+            await asyncio.wait([opening])
+            if opening.cancelled():
+                raise CancelledError()
+            return opening.result()
+        finally:
+            self._opening.discard(opening)
+
+    async def _submitted(self, request: JobRequest) -> RecognitionJob:
+        while not self._cancelled:
+            try:
+                # Would wait for room in the event loop, unless it is cancelled at once.
+                return self._jobs.submit(
+                    request, priority="bulk", cancelled=lambda: True, kept=False
+                )
+            except CancelledError:
+                await asyncio.sleep(_NO_ROOM_S)
+            except ModelNotReadyError as e:
+                raise CancelledError() from e
+        raise CancelledError()
+
+    async def _wait_for(self, job: RecognitionJob) -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def changed() -> None:
+            state = job.progress.state
+            if state in ENDED:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(ended.set)
+            elif state != "queued" and self.started_at is None:
+                self._start()
+            self._tell()
+
+        stop = job.subscribe(changed)
+        try:
+            changed()  # it may have begun, or ended, before
+            await ended.wait()
+        finally:
+            stop()
+
+    async def _keep(self, index: int, item: BatchItem, outcome: Outcome) -> None:
+        def write() -> None:
+            self.lines.append(self._plan.line(index, item.file, outcome))
+
+        await asyncio.to_thread(write)
+        job = self._running.pop(index, None)
+        if job is not None:
+            self._done_s += job.progress.done_s
+        if self.started_at is None:  # it failed before it was a job
+            self._start()
+        failed = isinstance(outcome, EmotionError)
+        self._failed += failed
+        self.ended.append(Ended(index, item.file, failed))
+        self._tell()
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+async def _remove(folder: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
