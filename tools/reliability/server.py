@@ -26,6 +26,7 @@ STOP_S = 60.0
 _BEAT_S = 0.05
 _RUNNING = re.compile(r"Running on (http://\S+)")
 _UNWATCHED = {".git", ".venv", "__pycache__", "outputs", "build"}
+_CACHES = "_cache"
 
 Listing = dict[str, tuple[int, int]]
 
@@ -184,7 +185,7 @@ def listing(*folders: Path, left_out: Sequence[Path] = ()) -> Listing:
             inner[:] = [
                 name
                 for name in inner
-                if name not in _UNWATCHED and Path(place, name) not in left_out
+                if name not in _UNWATCHED and not name.endswith(_CACHES) and Path(place, name) not in left_out
             ]
             for name in names:
                 path = Path(place, name)
