@@ -185,7 +185,9 @@ def listing(*folders: Path, left_out: Sequence[Path] = ()) -> Listing:
             inner[:] = [
                 name
                 for name in inner
-                if name not in _UNWATCHED and not name.endswith(_CACHES) and Path(place, name) not in left_out
+                if name not in _UNWATCHED
+                and not name.endswith(_CACHES)
+                and Path(place, name) not in left_out
             ]
             for name in names:
                 path = Path(place, name)
