@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import math
-import random
 import sys
 import tempfile
 import time
@@ -30,40 +29,21 @@ import httpx
 import numpy as np
 
 from emotion.core.registry import EMBEDDED
-from tools.reliability.breaking import BROKEN, GONE, broken, cut, wrong_answer
+from tools.reliability.breaking import GONE, cut, wrong_answer
+from tools.reliability.planning import Planned, options_of, plan
 from tools.reliability.recordings import Recording, Recordings, choose
 from tools.reliability.same import difference
-from tools.reliability.sending import TRANSPORTS, Answer, Sent, ask, recognition
+from tools.reliability.sending import Answer, ask, recognition
 from tools.reliability.server import Check, OwnServer, final_checks, listed
 
 CLIPS = 12
 FORMATS = ("wav", "wav-24bit-stereo", "mp3", "ogg", "opus", "flac", "m4a", "silk")
-GRANULARITIES = {"utterance": 80, "segment": 12, "frame": 8}
 FIRST = 200
 GROWTH = 0.05
 SCORES = 1e-5
 EMBEDDINGS = 1e-4  # relative to the embedding's length
 TIMEOUT_S = 120.0
 BY_DESIGN = (503, 504)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A request to make.
-
-    Attributes:
-        number: Which.
-        sent: The request.
-        broken: How it is broken; empty where it is not.
-        key: Of the single request with the same result.
-        stored: Whether it leaves a run folder.
-    """
-
-    number: int
-    sent: Sent
-    broken: str = ""
-    key: str = ""
-    stored: bool = False
 
 
 @dataclass
@@ -95,40 +75,6 @@ class Tally:
     compared: int = 0
     runs: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-
-
-def plan(
-    number: int, seed: int, recordings: Recordings, share: float, pool: Sequence[tuple[int, str]]
-) -> Planned:
-    """A request, the same for the same number and seed.
-
-    Args:
-        number: Which.
-        seed: Of everything.
-        recordings: The clips.
-        share: Of broken requests.
-        pool: Clips and formats to take.
-    """
-    rng = random.Random(f"{seed}:{number}")
-    clip, form = rng.choice(pool)
-    found = recordings.get(clip, form)
-    assert found is not None
-    transport = rng.choices(TRANSPORTS, (50, 30, 20))[0]
-    if rng.random() < share:
-        kind = rng.choice(BROKEN)
-        return Planned(number, broken(kind, rng, found, transport), kind)
-    granularity = rng.choices(list(GRANULARITIES), list(GRANULARITIES.values()))[0]
-    stored, embedding = rng.random() < 0.5, rng.random() < 0.15
-    sent = recognition(
-        transport, found.name, found.data, options_of(granularity, stored, embedding)
-    )
-    return Planned(number, sent, key=f"{clip} {form} {granularity}", stored=stored)
-
-
-def options_of(granularity: str, stored: bool, embedding: bool) -> dict[str, str]:
-    """Options of a request."""
-    values = {"store": stored, "extract_embedding": embedding}
-    return {"granularity": granularity, **{name: str(v).lower() for name, v in values.items()}}
 
 
 class Soak:
@@ -360,6 +306,17 @@ def show(report: Report) -> Iterator[str]:
         )
 
 
+def as_json(report: Report) -> dict[str, Any]:
+    """The report for programs."""
+    tally = {name: _plain(value) for name, value in vars(report.tally).items()}
+    checks = [asdict(check) for check in report.checks]
+    return {**vars(report), "tally": tally, "checks": checks, "ok": report.ok}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Counter) else value
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description="Many clients at once, some of them broken.")
@@ -384,8 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )  # fmt: skip
     print("\n".join(show(report)))
     if options.json is not None:
-        text = json.dumps({**asdict(report), "ok": report.ok}, indent=2)
-        options.json.write_text(text + "\n", "utf-8")
+        options.json.write_text(json.dumps(as_json(report), indent=2) + "\n", "utf-8")
     return 0 if report.ok else 1
 
 
