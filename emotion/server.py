@@ -57,6 +57,9 @@ _FAILED_PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>Emotio
 </head><body><p role="alert">页面无法启动，原因见服务器日志。<br>
 The page could not be started; the server's log says why.</p></body></html>"""
 _SHUTDOWN_S = 3
+# Of a connection that nobody uses. Clients and proxies keep theirs for 5 s (httpx) to 60 s (nginx).
+# If the server closes it first, it may do so while they send the next request on it.
+_KEEP_ALIVE_S = 75
 
 
 class PageHost:
@@ -218,6 +221,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, **options: Any) -> None:
+        options = {"timeout_keep_alive": _KEEP_ALIVE_S, **options}
         super().__init__(uvicorn.Config(app, log_level="warning", server_header=False, **options))
         self._state = app.state
 

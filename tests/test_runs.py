@@ -81,7 +81,12 @@ def test_filters(client: TestClient, wav: Wav) -> None:
 
 @pytest.mark.parametrize(
     ("query", "option"),
-    [({"limit": 0}, "limit"), ({"since": "soon"}, "since"), ({"what": 1}, "what")],
+    [
+        ({"limit": 0}, "limit"),
+        ({"since": "soon"}, "since"),
+        ({"what": 1}, "what"),
+        ({"until": "1700000000"}, "until"),
+    ],
 )
 def test_wrong_filters(client: TestClient, query: dict[str, Any], option: str) -> None:
     answer = client.get(URL, params=query)

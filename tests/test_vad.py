@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -252,6 +253,15 @@ def test_torch_is_neither_loaded_nor_slowed() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_DIR
     )
     assert done.stdout.split() == ["False", "False", "True"]
+
+
+def test_nothing_is_reported_to_the_maker_of_onnxruntime(tmp_path: Path) -> None:
+    code = "from emotion.audio.vad import _load; _load()"
+    unwanted = ("CI", "ORT_", "GITHUB", "XDG_")  # some of these would switch reports off too
+    env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT_DIR, env=env)
+    assert list(tmp_path.iterdir()) == []  # else a device id, a database and a session file
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -22,6 +24,17 @@ from emotion.storage.run_index import RunFilter
 
 _PROBLEMS = (401, 403, 404, 422, 429, 500)
 _RUN = f"{PREFIX}/runs/{{run_id}}"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _written_day(value: Any) -> Any:
+    # Pydantic takes any number for the seconds since 1970.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise PydanticCustomError("date_parsing", "a day, YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_day)]
 
 
 class RunQuery(BaseModel):
@@ -34,8 +47,8 @@ class RunQuery(BaseModel):
     emotion: str | None = Field(None, description="Only of this emotion", examples=["angry"])
     model: str | None = Field(None, description="Only by this model")
     name: str | None = Field(None, description="Only with this in the recording's name")
-    since: date | None = Field(None, description="From this local day on", examples=["2026-01-31"])
-    until: date | None = Field(None, description="Up to this local day", examples=["2026-12-31"])
+    since: Day | None = Field(None, description="From this local day on", examples=["2026-01-31"])
+    until: Day | None = Field(None, description="Up to this local day", examples=["2026-12-31"])
 
     def filter(self, owner: str | None) -> RunFilter:
         """As the index takes it."""
@@ -114,8 +127,11 @@ def _add_files(routes: APIRouter, context: Context) -> None:
         summary="Download a file of a run",
         response_class=FileResponse,
         responses={
-            200: {"description": "The file", "content": {"application/octet-stream": {}}},
-            206: {"description": "A part of it, where `Range` asks for one"},
+            200: {"description": "The file, with its own type", "content": {"*/*": {}}},
+            206: {
+                "description": "A part of it, where `Range` asks for one",
+                "content": {"*/*": {}},
+            },
             416: {"description": "The part is beyond its end", "content": {"text/plain": {}}},
             **problems(*_PROBLEMS),
         },

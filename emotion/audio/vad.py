@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,6 +186,9 @@ def _in_frames(block: Samples) -> NDArray[np.float32]:
 
 
 def _load() -> Any:
+    # From its 1.29 on, on Linux too, it reports to Microsoft which models it loads, and keeps a
+    # device id and a database in the user's cache folder. Read when it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     spec = importlib.util.find_spec("silero_vad")  # finds the folder without importing it

@@ -1,0 +1,122 @@
+"""Calls that are made up from the OpenAPI document: no server error, no undocumented answer.
+
+Every route that the document names is called, those that come later too.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import positive_data_acceptance
+
+from emotion.core.config import Config, ServerConfig
+from emotion.recognition.loaded_model import LoadedModel
+from emotion.server import PageHost, create_app
+from emotion.services.recognitions import JobRequest
+from tests.api import WAIT_S, served
+from tests.fakes import FakeDetector, FakeEngine, FakeService
+
+EXAMPLES = 25
+IN_JSON = ("audio_base64", "inputs")  # fields of JSON bodies that hold a recording
+IN_FORMS = ("file", "files")
+
+
+def app_of(outputs: Path) -> FastAPI:
+    """The whole app with the fake model."""
+    model = LoadedModel(FakeEngine(), name="fake", title="Fake", detector=FakeDetector())
+    config = Config(server=ServerConfig(outputs_dir=outputs))
+    return create_app(config, FakeService(model))  # type: ignore[arg-type]
+
+
+def operations() -> list[str]:
+    """``METHOD /path`` of each operation in the document."""
+    paths = app_of(Path("nowhere")).openapi()["paths"]
+    return [f"{method.upper()} {path}" for path, calls in paths.items() for method in calls]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    return app_of(tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="module")
+def schema(app: FastAPI) -> Iterator[Any]:
+    """The document of a running server whose page is empty."""
+
+    async def empty_page(page: PageHost) -> None:
+        page._inner = app
+        await page._stop.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PageHost, "run", empty_page)
+        with served(app) as address:
+            yield schemathesis.openapi.from_url(f"{address}/openapi.json")
+
+
+@pytest.fixture
+def known(app: FastAPI, wav: Any) -> dict[str, str]:
+    """Path parameters that lead somewhere."""
+    job = app.state.service.jobs.submit(JobRequest(wav(1.0)))
+    run_id = job.result(WAIT_S).folder.name
+    return {"run_id": run_id, "file": "result.json", "job_id": job.id}
+
+
+def add_sense(schema: Any, recording: bytes, known: dict[str, str]) -> None:
+    """Has every second call bring a recording, and name what is there."""
+
+    @schema.hook
+    def flatmap_body(context: Any, body: Any) -> Any:
+        if isinstance(body, bytes):
+            return st.sampled_from([body, recording])
+        if not isinstance(body, dict):
+            return st.just(body)
+        sound: dict[str, Any] = dict.fromkeys(IN_JSON, base64.b64encode(recording).decode())
+        sound |= {"file": recording, "files": [recording]}
+        filled = {name: sound.get(name, value) for name, value in body.items()}
+        alone = {name: value for name, value in filled.items() if name in sound}
+        return st.sampled_from([body, filled, alone])
+
+    @schema.hook
+    def flatmap_path_parameters(context: Any, path_parameters: Any) -> Any:
+        found = {name: known.get(name, value) for name, value in (path_parameters or {}).items()}
+        return st.sampled_from([path_parameters, found])
+
+
+@pytest.mark.parametrize("label", operations())
+def test_answers_are_as_documented(
+    schema: Any, wav: Any, known: dict[str, str], label: str
+) -> None:
+    add_sense(schema, wav(0.5).read_bytes(), known)
+    operation = schema.find_operation_by_label(label)
+    statuses: set[int] = set()
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+        @seed(0)
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: Any) -> None:
+            response = case.call(timeout=WAIT_S)
+            statuses.add(response.status_code)
+            # A document cannot say what makes a recording, or which options go together.
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
+
+        with contextlib.suppress(Unsatisfiable):  # no value of these parameters is wrong
+            check()
+    assert any(status < 300 for status in statuses), statuses
