@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from fastapi import FastAPI
@@ -29,7 +30,6 @@ from tests.fakes import FakeDetector, FakeEngine, FakeService
 
 EXAMPLES = 25
 IN_JSON = ("audio_base64", "inputs")  # fields of JSON bodies that hold a recording
-IN_FORMS = ("file", "files")
 
 
 def app_of(outputs: Path) -> FastAPI:
@@ -64,31 +64,52 @@ def schema(app: FastAPI) -> Iterator[Any]:
             yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
+def begun(schema: Any, recording: Path) -> str:
+    """The id of a job of the server."""
+    url = schema.location.removesuffix("/openapi.json") + "/api/v1/jobs"
+    with recording.open("rb") as file:
+        return str(httpx.post(url, files={"file": file}).json()["id"])
+
+
 @pytest.fixture
-def known(app: FastAPI, wav: Any) -> dict[str, str]:
+def known(app: FastAPI, schema: Any, wav: Any) -> dict[str, str]:
     """Path parameters that lead somewhere."""
     job = app.state.service.jobs.submit(JobRequest(wav(1.0)))
     run_id = job.result(WAIT_S).folder.name
-    return {"run_id": run_id, "file": "result.json", "job_id": job.id}
+    return {"run_id": run_id, "file": "result.json", "job_id": begun(schema, wav(1.0))}
 
 
-def add_sense(schema: Any, recording: bytes, known: dict[str, str]) -> None:
-    """Has every second call bring a recording, and name what is there."""
+def add_sense(schema: Any, recording: bytes, known: dict[str, str], modes: list[Any]) -> None:
+    """Has most valid calls bring a recording, and name what is there.
+
+    Args:
+        schema: The document.
+        recording: A recording.
+        known: Path parameters that lead somewhere.
+        modes: Its last one is that of the calls; what is wrong in a call must not be replaced.
+    """
 
     @schema.hook
     def flatmap_body(context: Any, body: Any) -> Any:
+        if modes[-1] is GenerationMode.NEGATIVE:
+            return st.just(body)
         if isinstance(body, bytes):
             return st.sampled_from([body, recording])
         if not isinstance(body, dict):
             return st.just(body)
-        sound: dict[str, Any] = dict.fromkeys(IN_JSON, base64.b64encode(recording).decode())
-        sound |= {"file": recording, "files": [recording]}
+        encoded = base64.b64encode(recording).decode()
+        sound: dict[str, Any] = dict.fromkeys(IN_JSON, encoded)
+        sound |= {"file": recording, "items": [{"audio_base64": encoded}] * 2}
+        if isinstance(body.get("file"), list):  # where several are taken
+            sound["file"] = [recording]
         filled = {name: sound.get(name, value) for name, value in body.items()}
-        alone = {name: value for name, value in filled.items() if name in sound}
-        return st.sampled_from([body, filled, alone])
+        alone = [{name: value} for name, value in filled.items() if name in sound]
+        return st.sampled_from([body, filled, *alone])
 
     @schema.hook
     def flatmap_path_parameters(context: Any, path_parameters: Any) -> Any:
+        if modes[-1] is GenerationMode.NEGATIVE:
+            return st.just(path_parameters)
         found = {name: known.get(name, value) for name, value in (path_parameters or {}).items()}
         return st.sampled_from([path_parameters, found])
 
@@ -97,10 +118,12 @@ def add_sense(schema: Any, recording: bytes, known: dict[str, str]) -> None:
 def test_answers_are_as_documented(
     schema: Any, wav: Any, known: dict[str, str], label: str
 ) -> None:
-    add_sense(schema, wav(0.5).read_bytes(), known)
+    modes: list[GenerationMode] = []
+    add_sense(schema, wav(0.5).read_bytes(), known, modes)
     operation = schema.find_operation_by_label(label)
     statuses: set[int] = set()
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+        modes.append(mode)
 
         @seed(0)
         @settings(

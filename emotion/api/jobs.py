@@ -44,7 +44,7 @@ _LINES: Final[dict[str, Any]] = {
 _EVENTS: Final[dict[str, Any]] = {
     "description": "Events `progress` and `end` with the job, `result` with `index`, `file` and "
     "`status` of a recording that has ended",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {}},
 }
 
 

@@ -43,6 +43,11 @@ def _split(value: Any) -> Any:
     return [name for text in texts for part in text.split(",") if (name := part.strip())]
 
 
+def _between(least: float, most: float | None = None) -> dict[str, Any]:
+    """Bounds for the document; `RecognitionOptions` checks them and says more."""
+    return {"minimum": least} | ({} if most is None else {"maximum": most})
+
+
 Names = Annotated[list[str], BeforeValidator(_split)]
 
 
@@ -69,7 +74,10 @@ class RecognizeOptions(BaseModel):
         examples=[["primary"], ["happy", "sad", "neutral"]],
     )
     min_confidence: float = Field(
-        0.0, description="Results below this are `uncertain`", allow_inf_nan=False
+        0.0,
+        description="Results below this are `uncertain`",
+        allow_inf_nan=False,
+        json_schema_extra=_between(0, 1),
     )
     channels: Channels = Field(
         "mix", description="Hear all channels as one, or each on its own (segment granularity)"
@@ -79,21 +87,37 @@ class RecognizeOptions(BaseModel):
         description="Names of the channels in order, with `split`",
         examples=[["agent", "customer"]],
     )
-    channel: int | None = Field(None, description="One channel only, from 1")
+    channel: int | None = Field(
+        None, description="One channel only, from 1", json_schema_extra=_between(1)
+    )
     track: int | None = Field(
-        None, description="Audio track, from 1; the first with sound by default"
+        None,
+        description="Audio track, from 1; the first with sound by default",
+        json_schema_extra=_between(1),
     )
     segment_min: float = Field(
-        _DEFAULTS.segment_min_s, description="Shortest speech segment, seconds", allow_inf_nan=False
+        _DEFAULTS.segment_min_s,
+        description="Shortest speech segment, seconds",
+        allow_inf_nan=False,
+        json_schema_extra=_between(0.1, 10),
     )
     segment_max: float = Field(
-        _DEFAULTS.segment_max_s, description="Longest speech segment, seconds", allow_inf_nan=False
+        _DEFAULTS.segment_max_s,
+        description="Longest speech segment, seconds",
+        allow_inf_nan=False,
+        json_schema_extra=_between(0.2, 30),
     )
     segment_pad: float = Field(
-        _DEFAULTS.segment_pad_s, description="Silence kept around segments", allow_inf_nan=False
+        _DEFAULTS.segment_pad_s,
+        description="Silence kept around segments",
+        allow_inf_nan=False,
+        json_schema_extra=_between(0, 1),
     )
     first_s: float | None = Field(
-        None, description="Recognise only so many seconds from the start", allow_inf_nan=False
+        None,
+        description="Recognise only so many seconds from the start",
+        allow_inf_nan=False,
+        json_schema_extra=_between(1, 86_400),
     )
     exports: Names = Field(
         [],
