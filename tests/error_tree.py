@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emotion.core import access_errors, errors, live_errors, request_errors, similarity_errors
+from emotion.core import (
+    access_errors,
+    engine_errors,
+    errors,
+    live_errors,
+    request_errors,
+    similarity_errors,
+)
 from emotion.core.errors import EmotionError
 
-MODULES = (access_errors, errors, live_errors, request_errors, similarity_errors)
+MODULES = (
+    access_errors,
+    engine_errors,
+    errors,
+    live_errors,
+    request_errors,
+    similarity_errors,
+)
 
 
 def tree(root: type[EmotionError] = EmotionError) -> Iterator[type[EmotionError]]:

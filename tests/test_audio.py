@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +37,7 @@ Wav = Callable[..., Path]
 Convert = Callable[..., Path]
 CONFIG = AudioConfig()
 FFMPEG = importlib.import_module("emotion.audio.decode")  # the package has a function of that name
+FFMPEG_PIPED = FFMPEG.piped
 
 
 FORMATS = [
@@ -194,6 +197,44 @@ def test_playlists_and_addresses_are_not_followed(tmp_path: Path, wav: Wav) -> N
     for path in (playlist, concat):
         with pytest.raises(AudioDecodeError):
             decode(path, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXTINF:1,\nhttp://{host}/a.wav\n#EXT-X-ENDLIST\n"),
+        ("list.mp3", "#EXTM3U\n#EXTINF:1,\nhttp://{host}/a.wav\n#EXT-X-ENDLIST\n"),
+        ("list.wav", "ffconcat version 1.0\nfile http://{host}/a.wav\n"),
+        ("list.mpd", '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011">'
+         "<BaseURL>http://{host}/</BaseURL></MPD>"),
+        ("list.sdp", "v=0\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n"),
+    ],
+)  # fmt: skip
+def test_no_playlist_reaches_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    commands: list[list[str]] = []
+
+    def recorded(command: list[str], *args: Any, **options: Any) -> Any:
+        commands.append(command)
+        return FFMPEG_PIPED(command, *args, **options)
+
+    monkeypatch.setattr(FFMPEG, "piped", recorded)
+    path = tmp_path / name
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        path.write_text(text.format(host=host) * 50)
+        with pytest.raises(AudioDecodeError):
+            decode(path, CONFIG)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    for command in commands:
+        inputs = [at for at, word in enumerate(command) if word == "-i"]
+        assert len(inputs) == 1
+        before = command[: inputs[0]]
+        assert before[before.index("-protocol_whitelist") + 1] == "file"
+        assert "-format_whitelist" in before and command[inputs[0] + 1].startswith("file:")
 
 
 def fake_ffmpeg(tmp_path: Path, script: str) -> str:

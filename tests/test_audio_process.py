@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_a_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPat
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(process, "_bound_memory", started.append)
+    monkeypatch.setattr(process, "_bound", lambda pid, timeout_s: started.append(pid))
     monkeypatch.setattr(threading.Thread, "start", refuse)
     command = [*PYTHON, "import time; time.sleep(60)"]
     with pytest.raises(RuntimeError, match="new thread"), piped(command, 60):
@@ -99,6 +100,59 @@ def test_memory_is_bounded() -> None:
     with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
         assert run.stdout.read() == b""
     assert run.code == 1 and "MemoryError" in run.log
+
+
+LIMITED = pytest.mark.skipif(
+    not hasattr(process.resource, "prlimit"), reason="no limits for other processes on this system"
+)
+
+
+@LIMITED
+def test_every_limit_is_set() -> None:
+    names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE")
+    code = (
+        "import resource, sys; sys.stdin.read()\n"
+        f"print([resource.getrlimit(getattr(resource, name)) for name in {names}])"
+    )
+    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
+        found = ast.literal_eval(run.stdout.read().decode())
+    assert found == [(6 << 30, 6 << 30), (121, 121), (0, 0), (0, 0)]
+
+
+@LIMITED
+def test_no_file_is_written(tmp_path: Path) -> None:
+    target = tmp_path / "product"
+    code = f"import sys; sys.stdin.read(); open({str(target)!r}, 'wb', 0).write(b'a')"
+    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
+        assert run.stdout.read() == b""
+    assert "File too large" in run.log and target.read_bytes() == b""
+
+
+@LIMITED
+def test_the_processor_time_is_bounded() -> None:
+    code = "import resource, sys; sys.stdin.read()\nwhile True: pass"
+    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 0.4, nothing) as run:
+        limit_s = process.resource.prlimit(psutil.Process().children()[-1].pid, 0)
+        run.stdout.read()
+    assert limit_s == (2, 2) and run.code < 0
+
+
+def test_limits_that_cannot_be_set_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if process.resource is not None:
+        monkeypatch.setattr(process.resource, "prlimit", refuse, raising=False)
+    with piped([*PYTHON, "print('done')"], 60) as run:
+        assert run.stdout.read() == b"done\n"
+    assert run.code == 0
+
+
+def test_a_log_that_never_ends_is_read_and_forgotten() -> None:
+    code = "import sys\nfor i in range(9000): sys.stderr.write(f'{i} ' * 200)"
+    with piped([*PYTHON, code], 60) as run:
+        run.stdout.read()
+    assert run.log.startswith("0 0 ") and run.log.endswith(" 8999 ") and len(run.log) == 2**20 + 1
 
 
 def message(seconds: float = 1.0) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from emotion.core.engine_errors import WorkerEndedError
 from emotion.core.errors import (
     AudioEmptyError,
     BusyError,
@@ -18,6 +19,7 @@ from emotion.core.errors import (
     JobRunningError,
     ModelNotReadyError,
 )
+from emotion.services import jobs
 from emotion.services.job_limits import JobLimits
 from emotion.services.jobs import Job, JobManager
 
@@ -339,3 +341,33 @@ def test_a_listener_hears_every_change_until_it_ends(
     end()
     job.update(done=5)
     assert states[-1] == "done"
+
+
+def test_what_ends_a_thread_ends_only_the_job(caplog: pytest.LogCaptureFixture) -> None:
+    def work(job: Job[str, str]) -> str:
+        if job.request == "deadly":
+            raise SystemExit(3)
+        return job.request
+
+    manager = JobManager(work, JobLimits(workers=1))
+    deadly, later = manager.submit("deadly"), manager.submit("later")
+    with pytest.raises(WorkerEndedError, match=r"the job worker was ended .*SystemExit: 3"):
+        deadly.result(WAIT_S)
+    assert later.result(WAIT_S) == "later"
+    assert deadly.progress.state == "failed" and manager.active() == []
+    assert manager.restarts.count == 1
+    assert "the job worker was ended (SystemExit: 3); restarted" in caplog.text
+    manager.close()
+
+
+def test_closing_does_not_wait_forever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_CLOSE_S", 0.0)
+    held = threading.Event()
+    manager: JobManager[str, bool] = JobManager(lambda job: held.wait(WAIT_S))
+    job = manager.submit("deaf")
+    while not manager._running:
+        assert manager._threads
+    manager.close()
+    assert job.progress.state == "queued" and job.cancelled
+    held.set()
+    job.result(WAIT_S)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from emotion.core.config import Config, EngineConfig
+from emotion.core.engine_errors import WorkerEndedError
 from emotion.core.errors import (
     CancelledError,
     CheckpointError,
@@ -337,3 +338,96 @@ def test_of_many_retries_one_loads(
         begun = list(pool.map(lambda _: retry(), range(8)))
     assert begun.count(True) == 1
     assert hub.reached.wait(20)
+
+
+def test_a_failure_is_tried_again_by_a_caller_who_comes_later(
+    hub: FakeHub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def located(*args: object) -> Path:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ZeroDivisionError("surprise")
+        return hub.tiny
+
+    monkeypatch.setattr(opening, "locate", located)
+    service = start(named("x"))
+    for _ in range(2):
+        with pytest.raises(ModelError, match="surprise"):
+            service.model()
+    assert len(calls) == 1
+    assert service.status.phase == "failed"
+    monkeypatch.setattr(service, "_retry_at_s", 0.0)
+    phases: list[str] = []
+    assert service.model(on_wait=lambda status: phases.append(status.phase)) is service.current
+    assert "failed" not in phases and service.status.error is None
+    assert service.status.phase == "ready" and len(calls) == 2
+
+
+def test_a_second_failure_is_told_to_all_who_wait(
+    start: Callable[[Config], ModelService], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(named(tmp_path))
+    with pytest.raises(CheckpointError):
+        service.model()
+    monkeypatch.setattr(service, "_retry_at_s", 0.0)
+    found: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            service.model()
+        except CheckpointError as e:
+            found.append(e)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) == 4
+
+
+def test_nothing_is_tried_again_while_the_server_stops(
+    start: Callable[[Config], ModelService], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(named(tmp_path))
+    with pytest.raises(CheckpointError):
+        service.model()
+    monkeypatch.setattr(service, "_retry_at_s", 0.0)
+    service.stop()
+    thread = service._thread
+    with pytest.raises(CheckpointError):
+        service.model()
+    assert service._thread is thread
+
+
+def test_a_loader_that_is_ended_is_told_and_started_again(
+    hub: FakeHub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadly(*args: object) -> None:
+        raise SystemExit(3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "locate", deadly)
+        service = start(named("x"))
+        with pytest.raises(WorkerEndedError, match="the model loader was ended .*SystemExit: 3"):
+            service.model()
+        service._thread.join(20)
+    assert service.restarts.count == 1
+    monkeypatch.setattr(opening, "locate", lambda *args: hub.tiny)
+    monkeypatch.setattr(service, "_retry_at_s", 0.0)
+    assert service.model() is service.current
+
+
+def test_stopping_does_not_wait_for_a_load_forever(
+    hub: FakeHub, start: Callable[[Config], ModelService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(opening, "locate", lambda *args: held.wait(20) and hub.tiny)
+    monkeypatch.setattr(model_service, "_STOP_S", 0.0)
+    service = start(named("x"))
+    service.stop()
+    assert service._thread.is_alive()
+    held.set()
+    service._thread.join(20)

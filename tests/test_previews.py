@@ -57,6 +57,24 @@ def test_a_preview_leads_back_to_its_recording(
     assert made not in maker._originals and len(maker._originals) == 1
 
 
+def test_the_encoder_reads_its_pipe_only(
+    maker: Previews, wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    plain = subprocess.run
+
+    def recorded(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return plain(command, **options)
+
+    monkeypatch.setattr(previews.subprocess, "run", recorded)
+    assert maker.make(wav()) is not None
+    (command,) = commands
+    before = command[: command.index("-i")]
+    assert command.count("-i") == 1 and command[command.index("-i") + 1] == "pipe:0"
+    assert before[before.index("-protocol_whitelist") + 1] == "pipe,file"
+
+
 def test_what_cannot_be_decoded_has_no_preview(
     maker: Previews, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

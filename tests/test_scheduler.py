@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emotion.core.engine_errors import WorkerEndedError
 from emotion.core.errors import BusyError, ModelNotReadyError
 from emotion.core.errors import CancelledError as CancelledByCaller
 from emotion.inference.scheduler import MicroBatcher
@@ -231,3 +232,75 @@ def test_many_threads_get_their_own_answers(worker: Worker, start: Any) -> None:
     for thread in threads:
         thread.join(10)
     assert found == {i: 10 * i for i in range(1, 40)}
+
+
+class Deadly(Worker):
+    """Ends its thread on 13, as nothing that is an error does."""
+
+    def __call__(self, items: list[int]) -> list[int]:
+        answers = super().__call__(items)
+        if 13 in items:
+            raise SystemExit(3)
+        return answers
+
+
+def test_a_worker_that_is_ended_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Deadly()
+    batcher = MicroBatcher(worker, cost=sum, most=20.0)
+    first = hold(worker, batcher)
+    doomed, beside, later = (batcher.submit(item) for item in (13, 2, 11))
+    worker.gate.set()
+    assert first.result(10) == 10
+    for future in (doomed, beside):
+        with pytest.raises(WorkerEndedError, match=r"was ended .* \(SystemExit: 3\)"):
+            future.result(10)
+    assert later.result(10) == 110  # kept its place
+    assert batcher.submit(4).result(10) == 40
+    assert batcher.restarts.count == 1
+    assert "the inference worker was ended (SystemExit: 3); restarted" in caplog.text
+    batcher.close()
+
+
+def test_no_memory_between_two_batches_ends_nothing(start: Any, worker: Worker) -> None:
+    batcher = start()
+    failing = [MemoryError()]
+
+    def cost(items: Any) -> float:
+        if failing:
+            raise failing.pop()
+        return float(sum(items))
+
+    first = hold(worker, batcher)
+    batcher._cost = cost
+    taken, beside, third = (batcher.submit(item) for item in (2, 3, 4))
+    worker.gate.set()
+    assert first.result(10) == 10
+    with pytest.raises(WorkerEndedError, match="MemoryError"):
+        taken.result(10)  # it was already in the batch that could not be put together
+    assert (beside.result(10), third.result(10)) == (30, 40)
+    assert batcher.restarts.count == 1 and worker.batches == [[1], [3, 4]]
+
+
+def test_a_lasting_cause_does_not_keep_it_from_closing(start: Any, worker: Worker) -> None:
+    batcher = start()
+    first = hold(worker, batcher)
+
+    def broken(priority: str) -> Any:
+        raise SystemExit
+
+    batcher._take = broken
+    left = batcher.submit(2)
+    worker.gate.set()
+    assert first.result(10) == 10
+    batcher.close()
+    assert left.cancelled() and batcher.restarts.count > 0
+
+
+def test_smaller_batches_from_now_on(start: Any, worker: Worker) -> None:
+    batcher = start()
+    hold(worker, batcher)
+    batcher.most = 4.0
+    futures = [batcher.submit(item) for item in (2, 3, 2)]
+    worker.gate.set()
+    assert [future.result(10) for future in futures] == [20, 30, 20]
+    assert worker.batches == [[1], [2, 2], [3]]

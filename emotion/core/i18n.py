@@ -113,6 +113,14 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     ),
     "model_coming": ("{title} 仍在下载中", ""),
     "model_not_ready": ("模型还没有就绪（{reason}）", "请等待加载完成"),
+    "memory_exhausted": (
+        "{device} 的内存（{precision}）容不下 {seconds:.1f} 秒的音频",
+        "请释放设备内存，或用 --precision bf16 或 fp16、较小的模型、--device cpu 启动",
+    ),
+    "worker_ended": (
+        "{worker} 在处理时意外终止（{reason}），已重新启动",
+        "请重试，原因见服务器日志",
+    ),
     "live_full": (
         "已有 {most} 个实时录音在进行，达到这台服务器的上限",
         "请等其中一个结束后再试，或上传录音文件",
@@ -281,6 +289,10 @@ REASONS_ZH: Final[dict[str, str]] = {
     "not found": "没有找到",
     "the server is stopping": "服务器正在停止",
     "the engine was closed": "引擎已关闭",
+    # Which worker was ended.
+    "inference worker": "推理线程",
+    "job worker": "任务线程",
+    "model loader": "模型加载线程",
     # What an option of a request must be.
     "given": "必填",
     "absent: there is no such option": "不存在的选项",

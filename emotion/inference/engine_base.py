@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -19,9 +20,11 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.core.config import SAMPLE_RATE_HZ
+from emotion.core.engine_errors import MemoryExhaustedError
 from emotion.core.errors import CancelledError, ModelError
 from emotion.core.labels import LABELS
 from emotion.core.progress import Priority
+from emotion.core.workers import Restarts
 from emotion.inference.device import GpuUsage, Placement, gpu_usage, memory_text
 from emotion.inference.pass_stats import PassStats
 from emotion.inference.scheduler import MicroBatcher
@@ -29,6 +32,11 @@ from emotion.models.network import ConvLayers, num_frames, receptive_field_sampl
 
 _AHEAD = 64  # clips of one caller that wait; the queue has room for others' beside them
 _BEAT_S = 0.1
+_SMALLER_S = 600.0  # for so long batches stay smaller after one did not fit into the memory
+# How torch says that there is no memory where it has no class for it.
+_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
+
+logger = logging.getLogger(__name__)
 
 Samples = NDArray[np.float32]
 Cost = Callable[[Sequence[Samples]], float]
@@ -92,8 +100,11 @@ class EngineBase(ABC):
         rows = {token: i for i, token in enumerate(tokens) if token is not None}
         self._columns = [LABELS.index(label) for label in rows]
         self._rows = list(rows.values())
+        self._cost = cost
+        self._batch_s = batch_s
+        self._smaller_until_s = 0.0  # by time.monotonic
         # The worker must not keep an engine alive that is no longer in use.
-        infer = WeakMethod(self._infer_batch)
+        infer = WeakMethod(self._infer_in_memory)
         self._batcher: MicroBatcher[Samples, FrameOutput] = MicroBatcher(
             lambda clips: _called(infer, clips, stats), cost=cost, most=batch_s
         )
@@ -102,6 +113,52 @@ class EngineBase(ABC):
     @abstractmethod
     def _infer_batch(self, clips: list[Samples]) -> list[FrameOutput]:
         """Runs the network over some clips; called from the worker thread only."""
+
+    def _infer_in_memory(self, clips: list[Samples]) -> list[FrameOutput]:
+        """`_infer_batch`, in halves where the memory does not hold all, down to single clips."""
+        if self._smaller_until_s and time.monotonic() > self._smaller_until_s:
+            self._batcher.most, self._smaller_until_s = self._batch_s, 0.0
+        outputs: list[FrameOutput] = []
+        parts = [clips]
+        while parts:
+            part = parts.pop()
+            found = self._tried(part)
+            if found is not None:
+                outputs += found
+                continue
+            self._make_room(part)
+            if len(part) == 1:
+                raise MemoryExhaustedError(
+                    seconds=part[0].size / SAMPLE_RATE_HZ,
+                    device=self.placement.device,
+                    precision=self.placement.precision,
+                )
+            middle = len(part) // 2
+            parts += [part[middle:], part[:middle]]
+        return outputs
+
+    def _tried(self, clips: list[Samples]) -> list[FrameOutput] | None:
+        # A function of its own: once it has returned, nothing holds the failed pass's tensors.
+        try:
+            return self._infer_batch(clips)
+        except (RuntimeError, MemoryError) as e:
+            if not _is_out_of_memory(e):
+                raise
+            reason = str(e).partition("\n")[0]  # the error itself would hold the tensors
+            logger.warning("no memory for a batch of %d: %s", len(clips), reason)
+            return None
+
+    def _make_room(self, clips: list[Samples]) -> None:
+        if self.placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(clips) > 1:
+            self._batcher.most = min(self._batcher.most, self._cost(clips) / 2)
+            self._smaller_until_s = time.monotonic() + _SMALLER_S
+
+    @property
+    def restarts(self) -> Restarts:
+        """How often the worker was ended by something that is no error, and went on."""
+        return self._batcher.restarts
 
     @property
     def labels(self) -> frozenset[str]:
@@ -136,6 +193,7 @@ class EngineBase(ABC):
 
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
+            MemoryExhaustedError: The memory does not hold this stretch on its own.
             BusyError: Too many requests wait.
             CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
@@ -167,6 +225,7 @@ class EngineBase(ABC):
 
         Raises:
             ModelError: The network gave values that are not finite, or the engine is closed.
+            MemoryExhaustedError: The memory does not hold one of them on its own.
             BusyError: Too many requests wait; only for interactive ones.
             CancelledError: ``cancelled`` returned true, or the engine was closed meanwhile.
         """
@@ -209,6 +268,11 @@ class EngineBase(ABC):
         logits[:, self._columns] = rows[:, self._rows].numpy()
         # Copied out of what other outputs share.
         return FrameOutput(features.to(torch.float32, copy=True).numpy(), logits)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(words in str(error) for words in _NO_MEMORY)
 
 
 def total_s(clips: Sequence[Samples]) -> float:

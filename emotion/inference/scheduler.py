@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from emotion.core.errors import BusyError, CancelledError, ModelNotReadyError
 from emotion.core.progress import Priority
+from emotion.core.workers import PAUSE_S, Restarts
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -31,6 +32,10 @@ class MicroBatcher(Generic[Item, Answer]):
         most: The most that a batch may cost; a single item may cost more.
         waiting: How many interactive items may wait; one more is refused.
         bulk_waiting: How many bulk items may wait; the submitter of one more waits for room.
+
+    Attributes:
+        most: As given; may be changed at any time, for the batches that follow.
+        restarts: How often the worker was ended by something that is no error, and went on.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class MicroBatcher(Generic[Item, Answer]):
     ) -> None:
         self._work = work
         self._cost = cost
-        self._most = most
+        self.most = most
         self._waiting = waiting
         self._bulk_waiting = bulk_waiting
         self._queues: dict[Priority, deque[tuple[Item, Future[Answer]]]] = {
@@ -53,6 +58,7 @@ class MicroBatcher(Generic[Item, Answer]):
         }
         self._changed = threading.Condition()
         self._closed = False
+        self.restarts = Restarts("inference worker")
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -123,11 +129,30 @@ class MicroBatcher(Generic[Item, Answer]):
             self._thread.join()
 
     def _run(self) -> None:
-        while batch := self._next():
+        # In the same thread, because a new one may be just what cannot be had.
+        while not self._closed:
+            batch: list[tuple[Item, Future[Answer]]] = []
             try:
-                self._answer(batch)
-            finally:
-                batch.clear()  # holds no item while waiting for the next
+                while batch := self._next():
+                    self._answer(batch)
+                    batch.clear()  # holds no item while waiting for the next
+            except BaseException as e:  # SystemExit, or no memory between two batches
+                self._recover(batch, e)
+                batch.clear()
+
+    def _recover(self, batch: list[tuple[Item, Future[Answer]]], cause: BaseException) -> None:
+        """Tells those whose items were being worked on; the others keep their places."""
+        with self._changed:
+            taken = list(batch)
+            for queue in self._queues.values():  # taken while a batch was being put together
+                taken += [pair for pair in queue if pair[1].running()]
+            for priority, queue in self._queues.items():
+                self._queues[priority] = deque(pair for pair in queue if not pair[1].running())
+            error = self.restarts.ended(cause)
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(error)
+            self._changed.wait_for(lambda: self._closed, PAUSE_S)
 
     def _next(self) -> list[tuple[Item, Future[Answer]]]:
         """The next batch; empty once closed."""
@@ -146,7 +171,7 @@ class MicroBatcher(Generic[Item, Answer]):
         left: deque[tuple[Item, Future[Answer]]] = deque()
         items: list[Item] = []
         for item, future in self._queues[priority]:
-            if items and self._cost([*items, item]) > self._most:
+            if items and self._cost([*items, item]) > self.most:
                 left.append((item, future))
             elif future.set_running_or_notify_cancel():
                 batch.append((item, future))

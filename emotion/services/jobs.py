@@ -26,6 +26,7 @@ from emotion.core.errors import (
 )
 from emotion.core.progress import Priority
 from emotion.core.tracebacks import clear_frames
+from emotion.core.workers import Restarts
 from emotion.services.job_limits import JobLimits
 from emotion.services.job_stats import JobStats, ending
 
@@ -37,6 +38,7 @@ State = Literal[
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _BEAT_S = 1.0
 _LEAST_PACE_S = 2.0  # before that a pace says little
+_CLOSE_S = 10.0
 
 Request = TypeVar("Request")
 Outcome = TypeVar("Outcome")
@@ -215,6 +217,7 @@ class JobManager(Generic[Request, Outcome]):
     ) -> None:
         self.limits = limits
         self.stats = JobStats()
+        self.restarts = Restarts("job worker")
         self._work = work
         self._changed = threading.Condition()
         self._queues: dict[Priority, deque[Job[Request, Outcome]]] = {
@@ -308,15 +311,16 @@ class JobManager(Generic[Request, Outcome]):
                 self._end(job, None, CancelledError())
 
     def close(self) -> None:
-        """Cancels all jobs, refuses new ones and waits for the workers."""
+        """Cancels all jobs, refuses new ones and waits for the workers, but not forever."""
         with self._changed:
             self._closed = True
             jobs = list(self._active())
             self._changed.notify_all()
         for job in jobs:
             self.cancel(job)
+        deadline = time.monotonic() + _CLOSE_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _active(self) -> Iterator[Job[Request, Outcome]]:
         return itertools.chain(self._running, *self._queues.values())
@@ -339,8 +343,8 @@ class JobManager(Generic[Request, Outcome]):
             if job.cancelled:
                 raise CancelledError()
             return self._work(job), None
-        except Exception as e:  # raised again by result()
-            return None, e
+        except BaseException as e:  # raised again by result(); not even SystemExit ends a worker
+            return None, self.restarts.error_of(e)
 
     def _end(
         self, job: Job[Request, Outcome], outcome: Outcome | None, error: Exception | None

@@ -20,6 +20,7 @@ from emotion.core.errors import (
 )
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
 from emotion.core.request_errors import RetryRefusedError
+from emotion.core.workers import Restarts
 from emotion.models.store import locate
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import (
@@ -36,6 +37,8 @@ from emotion.recognition.opening import (
 logger = logging.getLogger(__name__)
 
 _WAIT_S = 0.1
+_RETRY_S = 30.0  # a caller who comes so long after a failure has loading tried again
+_STOP_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,15 @@ class ModelService:
     """Loads the model in a thread while a server already answers.
 
     While the default model is being downloaded the embedded one answers; while it is only being
-    loaded, callers wait. A failure of the default leaves the embedded one, with the reason.
+    loaded, callers wait. A failure of the default leaves the embedded one, with the reason. Where
+    no model can answer, a caller who comes some time later has loading tried again.
 
     Args:
         config: Options.
+
+    Attributes:
+        config: As given.
+        restarts: How often the thread that loads was ended by something that is no error.
     """
 
     def __init__(self, config: Config) -> None:
@@ -72,6 +80,8 @@ class ModelService:
         self._changed = threading.Condition()
         self._snapshot = Snapshot(self._reporter.status)
         self._stopped = threading.Event()
+        self._retry_at_s = 0.0  # by time.monotonic; only once loading has failed
+        self.restarts = Restarts("model loader")
         self._thread = self._new_thread()
 
     def _new_thread(self) -> threading.Thread:
@@ -114,12 +124,12 @@ class ModelService:
         logger.info("the model is loaded again")
 
     def stop(self) -> None:
-        """Ends a download; waits for the thread."""
+        """Ends a download; waits for the thread, but not forever."""
         with self._changed:
             self._stopped.set()
             thread = self._thread
         if thread.is_alive():
-            thread.join()
+            thread.join(_STOP_S)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -160,6 +170,8 @@ class ModelService:
             if now.answer is not None:
                 return now.answer
             if now.status.error is not None:
+                if self._retried(now):
+                    continue
                 raise now.status.error.with_traceback(None)  # one error, raised for every caller
             if self._stopped.is_set():
                 raise ModelNotReadyError(reason="the server is stopping")
@@ -167,6 +179,20 @@ class ModelService:
                 seen = now.status
                 on_wait(seen)
             self._wait_for_change(now)
+
+    def _retried(self, failed: Snapshot) -> bool:
+        """Begins loading anew, once for all callers, unless it failed a moment ago."""
+        with self._changed:
+            if self._snapshot is not failed:
+                return True  # by another caller
+            if self._stopped.is_set() or time.monotonic() < self._retry_at_s:
+                return False
+            self.retry()
+            return True
+
+    def _failed(self, error: EmotionError) -> None:
+        self._retry_at_s = time.monotonic() + _RETRY_S
+        self._reporter.update(phase="failed", error=error)
 
     def _wait_for_change(self, since: Snapshot) -> None:
         with self._changed:
@@ -183,17 +209,19 @@ class ModelService:
         try:
             model = self._open()
             warn_of_unused_gpu(model, self.config, self._reporter)
-        except CancelledError as e:
-            self._reporter.update(phase="failed", error=e)  # the server is ending
+        except CancelledError as e:  # the server is ending
+            self._failed(e)
             return
         except EmotionError as e:
             logger.error("no model could be loaded: %s", e)
-            self._reporter.update(phase="failed", error=e)
+            self._failed(e)
             return
         except Exception as e:  # whatever happened, waiting callers must learn of it
             logger.exception("no model could be loaded")
-            error = ModelError(reason=f"{type(e).__name__}: {e}")
-            self._reporter.update(phase="failed", error=error)
+            self._failed(ModelError(reason=f"{type(e).__name__}: {e}"))
+            return
+        except BaseException as e:  # SystemExit, say, of a package that loads
+            self._failed(self.restarts.ended(e))
             return
         title, load_s = model.info.title, round(time.perf_counter() - started, 3)
         self._show(self._reporter.next(phase="ready", model=title, load_s=load_s), model)
