@@ -42,6 +42,7 @@ from emotion.core.imports import large_import
 from emotion.services.live import LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
+from emotion.services.retention import Retention
 from emotion.storage.run_store import RunStore, make_own
 from emotion.ui.gradio_patches import refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
@@ -174,11 +175,13 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     """
     model = models or ModelService(config)
     service = RecognitionService(model, RunStore(config.server.outputs_dir))
+    retention = Retention(service.store, config.server)
     sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         model.start()
+        retention.start()
         task = asyncio.create_task(host.run())
         try:
             yield
@@ -187,6 +190,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
             host.stop()
             await task
             await asyncio.to_thread(model.stop)
+            await asyncio.to_thread(retention.stop)
             sessions.close_all()
 
     app = FastAPI(

@@ -63,6 +63,9 @@ def test_empty_variables_change_nothing() -> None:
         ("EMOTION_DEVICE", "cuda:x", "cuda:N"),
         ("EMOTION_PRECISION", "int8", "bf16"),
         ("EMOTION_HUB", "s3", "ms or hf"),
+        ("EMOTION_KEEP_DAYS", "week", "a number"),
+        ("EMOTION_KEEP_DAYS", "-1", "above 0"),
+        ("EMOTION_MAX_OUTPUTS_GB", "nan", "above 0"),
     ],
 )
 def test_bad_variables_are_named_with_what_they_must_be(name: str, value: str, named: str) -> None:
@@ -98,3 +101,14 @@ def test_what_the_api_may_reach(tmp_path: Path) -> None:
     for seconds in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(ConfigError, match="request-timeout"):
             ServerConfig(request_timeout_s=seconds)
+
+
+def test_how_long_runs_are_kept() -> None:
+    assert (ServerConfig().keep_days, ServerConfig().max_outputs_gb) == (None, None)
+    env = {"EMOTION_KEEP_DAYS": "30", "EMOTION_MAX_OUTPUTS_GB": "1.5"}
+    server = Config.from_env(env).server
+    assert (server.keep_days, server.max_outputs_gb) == (30.0, 1.5)
+    for name in ("keep_days", "max_outputs_gb"):
+        for value in (0.0, -1.0, float("inf"), float("nan")):
+            with pytest.raises(ConfigError, match=name.replace("_", "-")):
+                ServerConfig(**{name: value})

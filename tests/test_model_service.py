@@ -411,7 +411,7 @@ def test_a_loader_that_is_ended_is_told_and_started_again(
     with monkeypatch.context() as patch:
         patch.setattr(opening, "locate", deadly)
         service = start(named("x"))
-        with pytest.raises(WorkerEndedError, match="the model loader was ended .*SystemExit: 3"):
+        with pytest.raises(WorkerEndedError, match=r"the model loader was ended .*SystemExit: 3"):
             service.model()
         service._thread.join(20)
     assert service.restarts.count == 1

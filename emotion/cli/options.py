@@ -93,6 +93,8 @@ def configuration(args: argparse.Namespace) -> Config:
         auth_file=option("auth_file"),
         public_urls=tuple(option("public_url") or ()) or None,
         allow_unprotected=option("allow_unprotected"),
+        keep_days=option("keep_days"),
+        max_outputs_gb=option("max_outputs_gb"),
     )
     return replace(
         config,

@@ -26,6 +26,10 @@ def add(commands: Any) -> None:
     text = "the API answers within this time, seconds (600)"
     parser.add_argument("--request-timeout", type=float, metavar="S", help=text)
     _add_access(parser)
+    text = "delete runs older than so many days; none by default"
+    parser.add_argument("--keep-days", type=float, metavar="N", help=text)
+    text = "delete the oldest runs where all take more than so many gigabytes; no limit by default"
+    parser.add_argument("--max-outputs-gb", type=float, metavar="G", help=text)
     parser.set_defaults(command=run)
 
 

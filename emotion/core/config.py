@@ -14,6 +14,7 @@ from emotion.core.errors import ConfigError
 from emotion.core.hosts import is_loopback, origin_of
 
 SAMPLE_RATE_HZ = 16_000
+_MOST_KEPT = 100_000.0  # days, which dates can still be reckoned with, or gigabytes
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]
@@ -120,6 +121,8 @@ class ServerConfig:
         auth_file: Hashed passwords of those who may.
         public_urls: Where people reach the server through a proxy; the page takes the first.
         allow_unprotected: Serve others than this machine without a key or a password.
+        keep_days: Older runs are deleted; None keeps them.
+        max_outputs_gb: The oldest runs are deleted where all take more; None for no limit.
     """
 
     host: str = "127.0.0.1"
@@ -133,6 +136,8 @@ class ServerConfig:
     auth_file: Path | None = None
     public_urls: tuple[str, ...] = ()
     allow_unprotected: bool = False
+    keep_days: float | None = None
+    max_outputs_gb: float | None = None
 
     def __post_init__(self) -> None:
         _check(0 <= self.live_sessions <= 1000, "live-sessions", self.live_sessions, "0 to 1000")
@@ -147,6 +152,10 @@ class ServerConfig:
         for url in self.public_urls:
             expected = "http(s)://HOST, as people type it"
             _check(origin_of(url) is not None, "public-url", url, expected)
+        for name in ("keep_days", "max_outputs_gb"):
+            value = getattr(self, name)
+            ok = value is None or 0 < value <= _MOST_KEPT
+            _check(ok, name.replace("_", "-"), value, f"above 0, at most {_MOST_KEPT:g}")
 
     @property
     def credential_files(self) -> list[Path]:
@@ -181,7 +190,8 @@ class Config:
         ``EMOTION_HUB``, ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``,
         ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT``, ``EMOTION_FFMPEG``,
         ``EMOTION_API_KEY_FILE``, ``EMOTION_AUTH_FILE``, ``EMOTION_PUBLIC_URL`` (several with
-        spaces between them) and ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0).
+        spaces between them), ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0), ``EMOTION_KEEP_DAYS`` and
+        ``EMOTION_MAX_OUTPUTS_GB``.
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -204,6 +214,8 @@ class Config:
             auth_file=_path(env, "EMOTION_AUTH_FILE"),
             public_urls=tuple(env.get("EMOTION_PUBLIC_URL", "").split()) or None,
             allow_unprotected=_flag(env, "EMOTION_ALLOW_UNPROTECTED"),
+            keep_days=_float(env, "EMOTION_KEEP_DAYS"),
+            max_outputs_gb=_float(env, "EMOTION_MAX_OUTPUTS_GB"),
         )
         base = cls()
         return replace(
@@ -229,6 +241,16 @@ def _int(env: Mapping[str, str], name: str) -> int | None:
         return None
     _check(text.isdecimal(), name, text, "a whole number")
     return int(text)
+
+
+def _float(env: Mapping[str, str], name: str) -> float | None:
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(option=name, value=text, expected="a number") from None
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -44,10 +46,14 @@ class RunStore:
 
     Args:
         folder: Where runs are kept; made when the first run is written.
+
+    Attributes:
+        on_commit: Told the id of each run that is completed; must return at once.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.on_commit: Callable[[str], None] = lambda run_id: None
         self._index = RunIndex(folder, RESULT_FILE, owner_of)
 
     def create(self, now: datetime | None = None, owner: str | None = None) -> RunWriter:
@@ -60,7 +66,7 @@ class RunStore:
         Raises:
             OutputError: The folder cannot be made.
         """
-        return RunWriter(self.folder, now or datetime.now(), owner)
+        return RunWriter(self.folder, now or datetime.now(), owner, self.on_commit)
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first; by the names of their folders only."""
@@ -136,36 +142,72 @@ class RunStore:
             RunNotFoundError: There is no complete run of that id, or it is another one's.
             OutputError: It cannot be deleted.
         """
-        folder = self.find(run_id, owner)
-        with _reported(self.folder):
-            # Moved away first, so that no reader sees half a run.
-            doomed = make_own(self.folder, _PARTIAL)
-            try:
-                folder.rename(doomed / run_id)
-            except FileNotFoundError as e:  # deleted by another process just now
-                raise RunNotFoundError(run_id=run_id) from e
-            finally:
-                shutil.rmtree(doomed)
+        self.find(run_id, owner)
+        if not self.delete_all([run_id]):  # deleted by another process just now
+            raise RunNotFoundError(run_id=run_id)
 
-    def delete_older_than(self, days: float, now: datetime | None = None) -> list[str]:
+    def delete_all(self, runs: Iterable[str]) -> list[str]:
+        """Deletes runs; those that are gone already are left out.
+
+        Args:
+            runs: Their ids.
+
+        Returns:
+            The ids of the deleted runs.
+
+        Raises:
+            OutputError: One of them cannot be deleted.
+        """
+        deleted: list[str] = []
+        with _reported(self.folder), contextlib.ExitStack() as last:
+            doomed: Path | None = None
+            for run_id in runs:
+                with contextlib.suppress(RunNotFoundError, FileNotFoundError):
+                    folder = self.find(run_id)
+                    if doomed is None:
+                        doomed = make_own(self.folder, _PARTIAL)
+                        last.callback(shutil.rmtree, doomed)
+                    # Moved away first, so that no reader sees half a run.
+                    folder.rename(doomed / run_id)
+                    deleted.append(run_id)
+        return deleted
+
+    def delete_older_than(
+        self, days: float, now: datetime | None = None, spare_s: float = 0.0
+    ) -> list[str]:
         """Deletes old runs and nothing else in the folder.
 
         Args:
             days: Runs that began earlier than this many days ago are deleted.
             now: Local time.
+            spare_s: Runs that were completed within so many seconds are left alone, whenever
+                they began.
 
         Returns:
             The ids of the deleted runs.
+
+        Raises:
+            OutputError: One of them cannot be deleted.
         """
         limit = (now or datetime.now()) - timedelta(days=days)
         stamp = limit.strftime("outputs_%Y%m%d_%H%M%S")
-        deleted = []
-        for run_id in self.ids():
-            if run_id < stamp:
-                with contextlib.suppress(RunNotFoundError):  # deleted by another process
-                    self.delete(run_id)
-                    deleted.append(run_id)
-        return deleted
+        old = (run_id for run_id in self.ids() if run_id < stamp)
+        return self.delete_all(run_id for run_id in old if self.age_s(run_id) >= spare_s)
+
+    def age_s(self, run_id: str) -> float:
+        """Seconds since the last file of a run was added; infinite where it is gone."""
+        try:
+            return time.time() - (self.folder / run_id).stat().st_mtime
+        except OSError:
+            return math.inf
+
+    def size_bytes(self, run_id: str) -> int:
+        """What the files of a run take on the disk; 0 where it is gone."""
+        total = 0
+        with contextlib.suppress(OSError), os.scandir(self.folder / run_id) as entries:
+            for entry in entries:
+                total += entry.stat(follow_symlinks=False).st_size
+        return total
 
 
 class RunWriter:
@@ -175,13 +217,21 @@ class RunWriter:
         outputs_dir: Where runs are kept; made if absent.
         now: Local time of the run.
         owner: Who asks for it, where that is known.
+        on_commit: Told the id once the run is complete.
 
     Raises:
         OutputError: The folder cannot be made.
     """
 
-    def __init__(self, outputs_dir: Path, now: datetime, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        outputs_dir: Path,
+        now: datetime,
+        owner: str | None = None,
+        on_commit: Callable[[str], None] = lambda run_id: None,
+    ) -> None:
         self._outputs_dir = outputs_dir
+        self._on_commit = on_commit
         self._stamp = now.strftime("outputs_%Y%m%d_%H%M%S")
         self._owner = owner
         self._final: Path | None = None
@@ -252,6 +302,7 @@ class RunWriter:
                         continue
                     raise
                 self._final = final
+                self._on_commit(final.name)
                 return final
         raise OutputError(path=self._outputs_dir, reason=f"{_SUFFIXES} runs in {self._stamp}")
 
