@@ -31,6 +31,7 @@ from emotion.api import login
 from emotion.api.gate import Gate
 from emotion.api.guard import Guard
 from emotion.api.live import add_live
+from emotion.api.patience import PatientProtocol, allow_many_connections
 from emotion.api.routes import add_api
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
@@ -225,8 +226,8 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, **options: Any) -> None:
-        options = {"timeout_keep_alive": _KEEP_ALIVE_S, **options}
-        super().__init__(uvicorn.Config(app, log_level="warning", server_header=False, **options))
+        ours = {"http": PatientProtocol, "timeout_keep_alive": _KEEP_ALIVE_S, "log_level": "warning"}
+        super().__init__(uvicorn.Config(app, server_header=False, **{**ours, **options}))
         self._state = app.state
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -250,6 +251,7 @@ def serve(config: Config) -> None:
         CredentialsError: A file of keys or passwords cannot be used.
     """
     check_protected(config.server)
+    allow_many_connections()
     server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
     listener = _bind(config.server.host, config.server.port)
     with listener:

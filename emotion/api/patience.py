@@ -1,0 +1,66 @@
+"""HTTP connections with a limit on how long a client may take over the head of a request.
+
+uvicorn waits as long as it takes for a request's line and headers, so a client that sends a byte a
+second keeps a connection and its file descriptor. Such clients block nobody, because nothing runs
+for them, until there are as many as the process may have files. uvicorn's ``limit_concurrency`` is
+of no use against them: it counts their connections, and refuses everybody else's requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+try:
+    import resource
+except ImportError:  # not a Unix
+    resource = None  # type: ignore[assignment]
+
+HEAD_S: Final = 20.0
+_MOST_FILES: Final = 65_536
+
+
+class PatientProtocol(H11Protocol):
+    """Closes a connection on which a request has begun, or none, and is not there in time."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def on_response_complete(self) -> None:
+        self._expect()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        self._forget()
+        self._deadline = self.loop.call_later(HEAD_S, self._give_up)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and self in self.connections:  # it is not one of a WebSocket now
+            self.transport.close()
+
+
+def allow_many_connections() -> None:
+    """Raises the number of files that this process may have open, as far as it may itself."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
