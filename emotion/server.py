@@ -31,7 +31,7 @@ from emotion.api import login
 from emotion.api.gate import Gate
 from emotion.api.guard import Guard
 from emotion.api.live import add_live
-from emotion.api.patience import PatientProtocol, allow_many_connections
+from emotion.api.patience import PatientProtocol, StopMiddleware, allow_many_connections
 from emotion.api.routes import add_api
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
@@ -203,6 +203,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     )
     host = PageHost(config, service, sessions)
     add_routes(app, model, lambda: host.ready)
+    app.add_middleware(StopMiddleware)
     gate = Gate(config.server)
     app.add_middleware(Guard, gate=gate)  # behind those that are added later
     app.include_router(login.router(gate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -25,11 +26,11 @@ Served = tuple[str, Server, threading.Thread]
 MANY = 60
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Served]:
     model = LoadedModel(FakeEngine(), name="fake", title="Fake", detector=FakeDetector())
     service: Any = FakeService(model)
-    config = Config(server=ServerConfig(port=0, outputs_dir=tmp_path / "outputs"))
+    config = Config(server=ServerConfig(port=0, outputs_dir=folder / "outputs"))
     app = create_app(config, service)
     made = Server(app, port=0, timeout_graceful_shutdown=30)
     thread = threading.Thread(target=made.run)
@@ -40,6 +41,18 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     made.should_exit = True
     thread.join(60)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("server")) as made:
+        yield made
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path) as made:
+        yield made
 
 
 def connected(address: str, first: bytes) -> socket.socket:
@@ -123,10 +136,8 @@ def test_what_takes_long_after_its_head_is_not_cut(
 
 
 @pytest.mark.parametrize("kind", ["idle", *SLOW])
-def test_stopping_waits_for_none_of_them(
-    server: Served, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address, made, thread = server
+def test_stopping_waits_for_none_of_them(own_server: Served, kind: str) -> None:
+    address, made, thread = own_server
     made.config.timeout_graceful_shutdown = 1
     with httpx.Client(base_url=address) as idle:
         assert idle.get("/healthz").status_code == 200  # and stays connected
@@ -137,8 +148,16 @@ def test_stopping_waits_for_none_of_them(
         made.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
-        if slow is not None:
-            slow.close()
+        if slow is None:
+            return
+        answer = b"".join(iter(lambda: slow.recv(65536), b""))
+        slow.close()
+    if kind in ("nothing", "headers"):
+        assert answer == b""
+    else:  # told, and not as an error of the server
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"\r\nretry-after: 5\r\n" in answer.lower()
+        assert b"the server is stopping" in answer
 
 
 def test_many_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +192,20 @@ def test_a_limit_that_cannot_be_raised_does_not_matter(monkeypatch: pytest.Monke
 def test_the_server_uses_it(server: Served) -> None:
     assert server[1].config.http_protocol_class is patience.PatientProtocol
     assert issubclass(patience.PatientProtocol, uvicorn.protocols.http.h11_impl.H11Protocol)
+
+
+def test_the_end_of_the_server_is_told_only_where_nothing_was_told() -> None:
+    async def cut(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for kind in ("http", "websocket"):
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(patience.StopMiddleware(cut)({"type": kind}, None, send))  # type: ignore[arg-type]
+    assert [message["status"] for message in sent] == [200]

@@ -1,4 +1,4 @@
-"""HTTP connections with a limit on how long a client may take over the head of a request.
+"""How long clients are waited for: over the head of a request, and at the server's end.
 
 uvicorn waits as long as it takes for a request's line and headers, so a client that sends a byte a
 second keeps a connection and its file descriptor. Such clients block nobody, because nothing runs
@@ -12,7 +12,13 @@ import asyncio
 import contextlib
 from typing import Final
 
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from emotion.api.asking import language_of, request_id_of
+from emotion.api.problems import problem_response
+from emotion.core.errors import ModelNotReadyError
 
 try:
     import resource
@@ -55,12 +61,47 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
+class StopMiddleware:
+    """Pure ASGI middleware that answers requests which the end of the server cuts off.
+
+    uvicorn cancels what has not been answered some seconds after it was told to stop: mostly
+    uploads under way. It would call that an error of the server.
+
+    Args:
+        app: The app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or started:
+                raise
+            asker, error = (
+                HTTPConnection(scope),
+                ModelNotReadyError(reason="the server is stopping"),
+            )
+            headers = {"Connection": "close"}
+            response = problem_response(error, language_of(asker), request_id_of(asker), headers)
+            await response(scope, receive, send)
+
+
 def allow_many_connections() -> None:
     """Raises the number of files that this process may have open, as far as it may itself."""
-    if resource is None:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit of its own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit of its own
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -40,7 +40,7 @@ class Retention:
         self._new: dict[str, int] = {}  # completed while the others are summed up
         self._total_bytes = 0
         self._due = threading.Event()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
         if self._most_bytes is not None:
             store.on_commit = self._completed
@@ -52,7 +52,7 @@ class Retention:
 
     def stop(self) -> None:
         """Ends the thread after the look that is under way."""
-        self._stopped = True
+        self._stopped.set()
         self._due.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_S)  # the next run removes what it has not finished
@@ -67,9 +67,9 @@ class Retention:
 
     def _run(self) -> None:
         wait_s = 0.0
-        while not self._stopped:
+        while not self._stopped.is_set():
             asked = self._due.wait(wait_s)
-            if self._stopped:
+            if self._stopped.is_set():
                 return
             self._due.clear()
             try:
