@@ -23,6 +23,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,20 +33,21 @@ from emotion.api.gate import Gate
 from emotion.api.guard import Guard
 from emotion.api.live import add_live
 from emotion.api.patience import PatientProtocol, StopMiddleware, allow_many_connections
+from emotion.api.problems import plain_problem
 from emotion.api.routes import add_api
 from emotion.api.security import SecurityMiddleware
 from emotion.api.status import add_routes
 from emotion.api.unknown import add_unknown
 from emotion.core.access_errors import UnprotectedError
 from emotion.core.config import Config, ServerConfig
-from emotion.core.errors import AddressError, PortInUseError
+from emotion.core.errors import AddressError, EmotionError, PortInUseError
 from emotion.core.imports import large_import
-from emotion.services.live import LiveSessions
+from emotion.services.live import FOLDER_PREFIX, LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
 from emotion.services.retention import Retention
-from emotion.storage.run_store import RunStore, make_own
-from emotion.ui.gradio_patches import refuse_addresses
+from emotion.storage.run_store import RunStore, make_own, remove_dead
+from emotion.ui.gradio_patches import clean_up_uploads, refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 
 logger = logging.getLogger(__name__)
@@ -140,6 +142,7 @@ class PageHost:
         from emotion.ui.app import build_page
 
         refuse_addresses()
+        clean_up_uploads()
         page = build_page(self._service, self._sessions, self._config)
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
@@ -163,6 +166,8 @@ class PageHost:
         # this any visitor reads any file (tests/test_server.py).
         page.blocks.has_launched = True
         mounted: Any = next(route.app for route in inner.routes if isinstance(route, Mount))
+        for error in (EmotionError, ClientDisconnect):
+            mounted.add_exception_handler(error, plain_problem)
         self._end_streams = mounted.stop_event.set
         return inner
 
@@ -181,6 +186,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        remove_dead(Path(tempfile.gettempdir()), FOLDER_PREFIX)
         model.start()
         retention.start()
         task = asyncio.create_task(host.run())

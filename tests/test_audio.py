@@ -325,5 +325,21 @@ def test_processed_audio_is_pcm16_and_clips_instead_of_wrapping(tmp_path: Path) 
     assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
     samples, _ = soundfile.read(path, dtype="int16")
     assert samples.tolist() == [0, 16384, 32767, -32768]
-    with pytest.raises(OSError, match="Error opening"):
+    with pytest.raises(FileNotFoundError):
         write_wav(tmp_path / "none" / "out.wav", np.zeros(10, np.float32))
+
+
+def test_processed_audio_is_what_libsndfile_would_write(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    edges = [0, 1, -1, 1.5, -1.5, 1e-9, -1e-9, 1 / 32768, -1 / 32768, np.nextafter(1, 0)]
+    sound = np.concatenate([rng.uniform(-1.1, 1.1, 50_000), edges]).astype(np.float32)
+    ours, theirs = tmp_path / "ours.wav", tmp_path / "theirs.wav"
+    write_wav(ours, iter([sound[:777], sound[777:]]))
+    soundfile.write(theirs, sound, 16_000, subtype="PCM_16")
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk_is_called_so() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        write_wav(Path("/dev/full"), np.zeros(100_000, np.float32))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import io
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -23,9 +23,12 @@ from emotion.core.errors import (
     CancelledError,
     DecoderMissingError,
     DecoderTimeoutError,
+    OutputError,
 )
 
 PYTHON = [sys.executable, "-I", "-c"]
+# A process begins before its limits are set; this waits for the last of them.
+LIMITED_FIRST = "import resource, sys\nwhile resource.getrlimit(resource.RLIMIT_FSIZE)[0]: pass\n"
 
 
 def test_a_process_that_ends_by_itself() -> None:
@@ -96,8 +99,8 @@ def test_a_long_log_keeps_its_beginning_and_its_end() -> None:
 
 @pytest.mark.skipif(process.resource is None, reason="no limits of memory on this system")
 def test_memory_is_bounded() -> None:
-    code = "import sys; sys.stdin.read(); sys.stdout.write(str(len(bytearray(7 << 30))))"
-    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
+    code = LIMITED_FIRST + "sys.stdout.write(str(len(bytearray(7 << 30))))"
+    with piped([*PYTHON, code], 60) as run:
         assert run.stdout.read() == b""
     assert run.code == 1 and "MemoryError" in run.log
 
@@ -111,10 +114,9 @@ LIMITED = pytest.mark.skipif(
 def test_every_limit_is_set() -> None:
     names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE")
     code = (
-        "import resource, sys; sys.stdin.read()\n"
-        f"print([resource.getrlimit(getattr(resource, name)) for name in {names}])"
+        f"{LIMITED_FIRST}print([resource.getrlimit(getattr(resource, name)) for name in {names}])"
     )
-    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
+    with piped([*PYTHON, code], 60) as run:
         found = ast.literal_eval(run.stdout.read().decode())
     assert found == [(6 << 30, 6 << 30), (121, 121), (0, 0), (0, 0)]
 
@@ -122,19 +124,19 @@ def test_every_limit_is_set() -> None:
 @LIMITED
 def test_no_file_is_written(tmp_path: Path) -> None:
     target = tmp_path / "product"
-    code = f"import sys; sys.stdin.read(); open({str(target)!r}, 'wb', 0).write(b'a')"
-    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 60, nothing) as run:
+    code = f"{LIMITED_FIRST}open({str(target)!r}, 'wb', 0).write(b'a')"
+    with piped([*PYTHON, code], 60) as run:
         assert run.stdout.read() == b""
     assert "File too large" in run.log and target.read_bytes() == b""
 
 
 @LIMITED
-def test_the_processor_time_is_bounded() -> None:
-    code = "import resource, sys; sys.stdin.read()\nwhile True: pass"
-    with tempfile.TemporaryFile() as nothing, piped([*PYTHON, code], 0.4, nothing) as run:
-        limit_s = process.resource.prlimit(psutil.Process().children()[-1].pid, 0)
+def test_the_processor_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ended by its limit: the time that the watcher waits for is longer.
+    monkeypatch.setattr(process, "_THREADS", 0)
+    with piped([*PYTHON, "while True: pass"], 60) as run:
         run.stdout.read()
-    assert limit_s == (2, 2) and run.code < 0
+    assert -run.code in (signal.SIGXCPU, signal.SIGKILL) and not run.timed_out
 
 
 def test_limits_that_cannot_be_set_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +203,18 @@ def test_the_decoder_is_stopped_with_its_caller(tmp_path: Path) -> None:
         list(silk.decode_packets(found, "voice.silk", AudioConfig(), lambda: True))
     with pytest.raises(DecoderTimeoutError):
         list(silk.decode_packets(found, "v", AudioConfig(decode_timeout_s=1e-9), lambda: False))
+
+
+def test_packets_that_cannot_be_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    found = packets(tmp_path, message())
+    monkeypatch.setattr(silk.tempfile, "TemporaryFile", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        decoded(found)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

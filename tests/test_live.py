@@ -219,3 +219,21 @@ def test_no_folder_is_left_by_a_write_that_failed(
     with pytest.raises(OutputError):
         sessions.finish(live_id)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    sessions: LiveSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_id = sessions.open()
+    sessions.add(live_id, 0, tone(0.5))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "make_own", full)
+        with pytest.raises(OutputError, match="No space left"):
+            sessions.finish(live_id)
+    path = sessions.finish(live_id)
+    assert path.parent.name.startswith(live.FOLDER_PREFIX)
+    sessions.discard(path)

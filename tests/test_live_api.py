@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.api.live import add_live
 from emotion.api.problems import MEDIA_TYPE, add_handlers
 from emotion.core.config import AudioConfig
+from emotion.core.errors import OutputError
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.live import LiveSessions
 from tests.conftest import tone
@@ -106,3 +107,16 @@ def test_dropping_makes_room(client: TestClient) -> None:
 
 def test_the_page_alone_calls_them(client: TestClient) -> None:
     assert client.get("/openapi.json").json()["paths"] == {}
+
+
+def test_a_full_disk_is_told(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, models: FakeService
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError(path="/tmp", reason="No space left on device")
+
+    monkeypatch.setattr("emotion.services.live.SampleBuffer.append", full)
+    address = f"/api/v1/live/{begin(client)}?sequence=0"
+    answer = client.post(address, content=pcm(tone(0.5)))
+    assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
+    assert answer.json()["error"]["code"] == "output_unwritable"

@@ -303,3 +303,42 @@ def test_an_index_that_another_process_holds_is_not_discarded(
     assert index.stat().st_ino == inode
     other.rollback()
     other.close()
+
+
+def test_what_dead_processes_left_is_removed_by_itself(tmp_path: Path) -> None:
+    mine = make_own(tmp_path, "live-")
+    prefix = mine.name[: mine.name.index(f"-{os.getpid()}-")]
+    (tmp_path / f"{prefix}-4194304999-x").mkdir()
+    run_store.remove_dead(tmp_path, "live-")
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+def test_completed_runs_are_told(store: RunStore) -> None:
+    told: list[str] = []
+    store.on_commit = told.append
+    with store.create(NOW):
+        pass  # not completed
+    assert told == []
+    assert add(store) == told[0]
+
+
+def test_many_are_deleted_at_once(store: RunStore) -> None:
+    names = [add(store, day) for day in (1, 2, 3)]
+    assert store.size_bytes(names[0]) > 100 and store.age_s(names[0]) < 100
+    assert store.delete_all([names[0], "outputs_19990101_000000", names[2]]) == names[::2]
+    assert os.listdir(store.folder) == [names[1]]
+    assert store.size_bytes(names[0]) == 0 and store.age_s(names[0]) == float("inf")
+
+
+def test_a_run_that_cannot_be_deleted_is_an_error(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = add(store)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OutputError, match="Read-only"):
+        store.delete(name)
+    assert store.ids() == [name]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,13 @@ def test_threads_read_what_they_asked_for() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_noticed_when_samples_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = SampleBuffer(memory_bytes=100)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(OutputError, match="No space left on device"):
+        buffer.append(ramp(100))  # less than a file keeps in memory before it writes
+    with pytest.raises(OSError, match="No space left"):  # the test's own file
+        buffer.close()

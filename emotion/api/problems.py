@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
@@ -61,6 +62,8 @@ from emotion.core.request_errors import (
     UploadTimeoutError,
 )
 from emotion.core.similarity_errors import SimilarityError
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -215,6 +218,19 @@ def problem_response(
     unread = unread or isinstance(error, (RequestTooLargeError, UploadTimeoutError))
     kind = RefusalResponse if unread else JSONResponse
     return kind(problem.model_dump(), problem.status, extra, media_type=MEDIA_TYPE)
+
+
+async def plain_problem(request: Request, error: Exception) -> PlainTextResponse:
+    """An error as a sentence: what the page shows of a failed upload."""
+    known = error if isinstance(error, EmotionError) else CancelledError()  # the visitor has gone
+    logger.log(logging.INFO if known is not error else logging.WARNING, "upload: %s", known)
+    problem = Problem.of(known, language_of(request))
+    headers = {"Cache-Control": "no-store"}
+    if problem.status in RETRY_AFTER_S:
+        headers["Retry-After"] = str(RETRY_AFTER_S[problem.status])
+    stop = "。" if language_of(request) == "zh" else ". "
+    text = stop.join(part for part in (problem.detail, problem.hint) if part)
+    return PlainTextResponse(text, problem.status, headers)
 
 
 def add_handlers(app: FastAPI) -> None:

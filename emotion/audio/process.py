@@ -127,8 +127,8 @@ def _bound(pid: int, timeout_s: float) -> None:
         # A file may claim a gap of years, which FFmpeg would fill with silence in memory.
         (resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES),
         (resource.RLIMIT_CPU, math.ceil(_THREADS * timeout_s) + 1),
-        (resource.RLIMIT_FSIZE, 0),  # pipes are no files
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),  # pipes are no files
     )
     for kind, limit in limits:
         with contextlib.suppress(OSError, ValueError):  # it may have ended, or have a lower limit

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+import wave
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from emotion.audio.checks import Levelled, Meter, length_warning, level, warning
 from emotion.audio.decode import Track, Wanted, has_sound, read_track
@@ -332,11 +332,16 @@ def write_wav(path: Path, samples: Samples | Iterable[Samples]) -> None:
         OSError: It cannot be written.
     """
     blocks = [samples] if isinstance(samples, np.ndarray) else samples
-    try:
-        with soundfile.SoundFile(
-            path, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16", format="WAV"
-        ) as file:
-            for block in blocks:
-                file.write(block)
-    except soundfile.SoundFileError as e:
-        raise OSError(str(e)) from e
+    # Not by libsndfile, which calls a full disk a "System error". The samples are the same.
+    with path.open("wb") as target, wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        for block in blocks:
+            file.writeframesraw(_to_int16(block))
+
+
+def _to_int16(samples: Samples) -> bytes:
+    scaled = np.floor(samples * np.float32(32768)).clip(-32768, 32767)
+    data: bytes = scaled.astype("<i2").tobytes()
+    return data

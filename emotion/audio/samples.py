@@ -71,6 +71,7 @@ class SampleBuffer:
             try:
                 self._file.seek(0, 2)
                 self._file.write(np.ascontiguousarray(samples, "<f4").data)
+                self._file.flush()  # a full disk is noticed here, not by a later reader
             except OSError as e:
                 folder = tempfile.gettempdir()
                 raise OutputError(path=folder, reason=e.strerror or str(e)) from e

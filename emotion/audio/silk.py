@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from emotion.audio.process import piped
 from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
@@ -19,6 +20,7 @@ from emotion.core.errors import (
     AudioTooLongError,
     CancelledError,
     DecoderTimeoutError,
+    OutputError,
 )
 from emotion.core.results import readable
 
@@ -94,12 +96,10 @@ def decode_packets(
     Raises:
         AudioDecodeError: The decoder refuses them.
         DecoderTimeoutError: It did not finish in time.
+        OutputError: The temporary file for the decoder cannot be written.
         CancelledError: ``cancelled`` returned true.
     """
-    with tempfile.TemporaryFile() as file:
-        for packet in packets.content:
-            file.write(len(packet).to_bytes(2, "little") + packet)
-        file.seek(0)
+    with _as_file(packets) as file:
         command = [sys.executable, "-I", str(_CHILD), str(SAMPLE_RATE_HZ), *sys.path]
         with piped(command, config.decode_timeout_s, file, cancelled) as run:
             while chunk := run.stdout.read(_CHUNK_BYTES):
@@ -112,3 +112,13 @@ def decode_packets(
         raise AudioDecodeError(file=name, reason=_MISSING)
     if run.code:
         raise AudioDecodeError(file=name, reason=DAMAGED)
+
+
+def _as_file(packets: Packets) -> IO[bytes]:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the caller
+        file.writelines(len(packet).to_bytes(2, "little") + packet for packet in packets.content)
+        file.seek(0)
+    except OSError as e:
+        raise OutputError(path=tempfile.gettempdir(), reason=e.strerror or str(e)) from e
+    return file

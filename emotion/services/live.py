@@ -31,10 +31,12 @@ from emotion.core.errors import (
 from emotion.core.live_errors import LiveChunkError, LiveFullError, LiveNotFoundError
 from emotion.recognition.aggregation import Verdict
 from emotion.recognition.loaded_model import LoadedModel
+from emotion.storage.run_store import make_own
 
 WINDOW_S: Final = 3.0
 STEP_S: Final = 1.0
 IDLE_S: Final = 30.0
+FOLDER_PREFIX: Final = "emotion-live-"  # of folders below the system's temporary one
 _RECENT_S: Final = 1.5  # without speech in so much of the end of a window, it is silence
 _MOST_READINGS: Final = 5  # of one part: a part that was long on its way needs no history
 _SILENCE_DBFS: Final = -100.0
@@ -190,14 +192,17 @@ class LiveSessions:
         name = time.strftime("live_%Y%m%d_%H%M%S.wav")
         if not session.buffer.size:
             raise AudioEmptyError(file=name)
-        folder = Path(tempfile.mkdtemp(prefix="emotion-live-"))
+        temporary = Path(tempfile.gettempdir())
+        folder: Path | None = None
         try:
+            folder = make_own(temporary, FOLDER_PREFIX)
             with session.lock:
                 session.touched = self._clock()
                 write_wav(folder / name, session.buffer.blocks())
         except OSError as e:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise OutputError(path=folder, reason=e.strerror or str(e)) from e
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise OutputError(path=temporary, reason=e.strerror or str(e)) from e
         return folder / name
 
     @staticmethod

@@ -362,13 +362,22 @@ def make_own(parent: Path, prefix: str) -> Path:
     Raises:
         OSError: It cannot be made.
     """
-    # The host's name, because a process id means nothing on another host that shares the folder.
-    own = prefix + re.sub(r"\W", "", platform.node()) + "-"
+    remove_dead(parent, prefix)
+    return Path(tempfile.mkdtemp(prefix=f"{_of_host(prefix)}{os.getpid()}-", dir=parent))
+
+
+def remove_dead(parent: Path, prefix: str) -> None:
+    """Removes the folders that killed processes made with `make_own`."""
+    own = _of_host(prefix)
     for folder in parent.glob(f"{own}*"):
         owner = folder.name.removeprefix(own).partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=parent))
+
+
+def _of_host(prefix: str) -> str:
+    # The host's name, because a process id means nothing on another host that shares the folder.
+    return prefix + re.sub(r"\W", "", platform.node()) + "-"
 
 
 def _alive(pid: int) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from emotion.core.errors import OutputError
 from emotion.services.recognitions import FinishedRun
 from emotion.storage.run_store import (
     AUDIO_FILE,
@@ -48,10 +49,17 @@ class HandOver:
 
         Returns:
             Their paths in the cache, in the same order.
+
+        Raises:
+            OutputError: The cache cannot be written.
         """
         folder = self._cache / secrets.token_hex(16)
-        folder.mkdir(parents=True)
-        return [_place(file, folder / file.name) for file in files]
+        try:
+            folder.mkdir(parents=True)
+            return [_place(file, folder / file.name) for file in files]
+        except OSError as e:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise OutputError(path=self._cache, reason=e.strerror or str(e)) from e
 
 
 def run_files(hand_over: HandOver, finished: FinishedRun) -> list[str]:
