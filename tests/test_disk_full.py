@@ -151,7 +151,7 @@ def test_a_full_temporary_folder_is_told_and_works_again(
     assert refused(form, FULL)
     for language, words in (
         ("en", f"uploads: cannot be written ({FULL}). Check"),
-        ("zh", "请检查"),
+        ("zh", "uploads：无法写入（磁盘空间不足）。请检查"),
     ):
         answer = upload(address, recording, **{"Accept-Language": language})
         assert answer.status_code == 503 and answer.headers["Retry-After"] == "5"

@@ -119,4 +119,4 @@ def test_a_full_disk_is_told(
     address = f"/api/v1/live/{begin(client)}?sequence=0"
     answer = client.post(address, content=pcm(tone(0.5)))
     assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
-    assert answer.json()["error"]["code"] == "output_unwritable"
+    assert answer.json()["code"] == "output_unwritable"

@@ -289,6 +289,11 @@ REASONS_ZH: Final[dict[str, str]] = {
     "not found": "没有找到",
     "the server is stopping": "服务器正在停止",
     "the engine was closed": "引擎已关闭",
+    # Why something cannot be written, in the system's words.
+    "No space left on device": "磁盘空间不足",
+    "Disk quota exceeded": "超出磁盘配额",
+    "Read-only file system": "文件系统为只读",
+    "Permission denied": "没有权限",
     # Which worker was ended.
     "inference worker": "推理线程",
     "job worker": "任务线程",
