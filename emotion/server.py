@@ -61,6 +61,7 @@ _FAILED_PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>Emotio
 </head><body><p role="alert">页面无法启动，原因见服务器日志。<br>
 The page could not be started; the server's log says why.</p></body></html>"""
 _SHUTDOWN_S = 3
+_PAGE_S = 5.0
 # Of a connection that nobody uses. Clients and proxies keep theirs for 5 s (httpx) to 60 s (nginx).
 # If the server closes it first, it may do so while they send the next request on it.
 _KEEP_ALIVE_S = 75
@@ -195,7 +196,9 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
         finally:
             await asyncio.to_thread(service.close)
             host.stop()
-            await task
+            await asyncio.wait([task], timeout=_PAGE_S)
+            task.cancel()  # the page is still being built
+            await asyncio.wait([task])
             await asyncio.to_thread(model.stop)
             await asyncio.to_thread(retention.stop)
             sessions.close_all()
@@ -233,7 +236,11 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, **options: Any) -> None:
-        ours = {"http": PatientProtocol, "timeout_keep_alive": _KEEP_ALIVE_S, "log_level": "warning"}
+        ours = {
+            "http": PatientProtocol,
+            "timeout_keep_alive": _KEEP_ALIVE_S,
+            "log_level": "warning",
+        }
         super().__init__(uvicorn.Config(app, server_header=False, **{**ours, **options}))
         self._state = app.state
 

@@ -115,22 +115,38 @@ def test_nor_is_the_next_head_on_a_connection(
     assert received.count(b"HTTP/1.1 200") == 1 and b'{"status":"ok"}' in received
 
 
+def test_nor_is_one_that_begins_later(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+    with connected(server[0], SLOW["headers"] + b"ow: 1\r\n\r\n") as client:
+        received = client.recv(65536)
+        while not received.endswith(b'{"status":"ok"}'):
+            received += client.recv(65536)
+        client.sendall(b"G")
+        assert client.recv(10) == b""
+
+
+def test_a_connection_that_nobody_uses_is_kept(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.001)
+    with httpx.Client(base_url=server[0]) as client:
+        assert client.get("/healthz").status_code == 200
+        (connection,) = server[1].server_state.connections
+        assert connection._deadline is None  # type: ignore[union-attr]
+        assert connection.timeout_keep_alive_task is not None  # type: ignore[union-attr]
+
+
 def test_what_takes_long_after_its_head_is_not_cut(
     server: Served, monkeypatch: pytest.MonkeyPatch, wav: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+    monkeypatch.setattr(patience, "HEAD_S", 60.0)
     recording = wav(1.0).read_bytes()
-    gone = threading.Event()
-    plain = patience.PatientProtocol._give_up
-
-    def told(self: patience.PatientProtocol) -> None:
-        plain(self)
-        gone.set()
-
-    monkeypatch.setattr(patience.PatientProtocol, "_give_up", told)
     head = SLOW["body"].replace(b"99999", str(len(recording)).encode()).removesuffix(b"RIFF")
     with connected(server[0], head + recording[:100]) as client:
-        assert gone.wait(WAIT_S)  # the time for the head is over
+        until(lambda: bool(server[1].server_state.tasks))
+        (connection,) = server[1].server_state.connections
+        assert connection._deadline is None  # type: ignore[union-attr]
+        connection._give_up()  # type: ignore[union-attr]  # if it came late, say
         client.sendall(recording[100:])
         assert client.recv(12) == b"HTTP/1.1 200"
 

@@ -367,3 +367,31 @@ def test_stopping_does_not_wait_for_open_pages_and_jobs(
         assert not thread.is_alive()
     assert list((tmp_path / "outputs").iterdir()) == []
     assert "Exception in ASGI" not in caplog.text
+
+
+def test_stopping_does_not_wait_for_a_page_that_is_being_built(
+    fake: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from fastapi.testclient import TestClient
+
+    gate = threading.Event()
+    waited: list[bool] = []
+    left: list[Path] = []
+
+    async def held(self: Any, uploads: Path) -> Any:
+        gate.wait(20)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr("emotion.server.PageHost._build", held)
+    monkeypatch.setattr("emotion.server._PAGE_S", 0.01)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with TestClient(create_app(Config(), fake)):  # type: ignore[arg-type]
+        until(lambda: bool(list(tmp_path.glob("emotion-uploads-*"))))
+
+        def stopped() -> None:  # after the page
+            left.extend(tmp_path.glob("emotion-uploads-*"))
+            waited.append(gate.is_set())
+            gate.set()  # the client waits for all threads of its loop
+
+        monkeypatch.setattr(fake, "stop", stopped)
+    assert waited == [False] and left == []

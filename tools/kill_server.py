@@ -372,7 +372,8 @@ def _tell(number: int, seen: Round) -> None:
     busy = ", ".join(f"{count} {name}" for name, count in sorted(seen.busy.items()) if count)
     verdict = "; ".join(seen.faults) or "fine"
     kind = "offline" if number % 2 else "download"
-    print(f"{number:3} {kind:8} after {seen.moment_s:4.2f} s ({busy}): {verdict}", flush=True)
+    when = f"after {seen.moment_s:4.2f} s ({busy}), stopped in {seen.stopped_s:.1f} s"
+    print(f"{number:3} {kind:8} {when}: {verdict}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -30,7 +30,10 @@ _MOST_FILES: Final = 65_536
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection on which a request has begun, or none, and is not there in time."""
+    """Closes a connection whose first request, or one that has begun, is not there in time.
+
+    Between two requests nothing is on its way, and uvicorn's own ``timeout_keep_alive`` counts.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -38,13 +41,27 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         self._expect()
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._waits:
+            self._forget()
+        elif self._deadline is None:
+            self._expect()
+
     def on_response_complete(self) -> None:
-        self._expect()
         super().on_response_complete()
+        if self._waits and self.conn.trailing_data[0]:  # came before the answer had ended
+            self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
         super().connection_lost(exc)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether no request is being answered, on what is a connection of HTTP still."""
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle and self in self.connections
 
     def _expect(self) -> None:
         self._forget()
@@ -56,8 +73,7 @@ class PatientProtocol(H11Protocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        waits = self.cycle is None or self.cycle.response_complete
-        if waits and self in self.connections:  # it is not one of a WebSocket now
+        if self._waits:
             self.transport.close()
 
 
