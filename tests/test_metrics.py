@@ -41,6 +41,7 @@ NAMES = {
     "emotion_inference_batch_audio_seconds": "histogram",
     "emotion_inference_pass_seconds": "histogram",
     "emotion_inference_failures": "counter",
+    "emotion_worker_restarts": "counter",
     "emotion_process_cpu_seconds": "counter",
     "emotion_process_resident_memory_bytes": "gauge",
     "emotion_process_open_files": "gauge",
@@ -84,6 +85,16 @@ def models_of(watched: Watched) -> FakeService:
     models = watched.watch.service.models
     assert isinstance(models, FakeService)
     return models
+
+
+def test_workers_that_went_on_are_counted(watched: Watched, service: RecognitionService) -> None:
+    service.jobs.restarts.ended(SystemExit())
+    assert service.models.current is not None
+    for _ in range(2):
+        service.models.current.engine.restarts.ended(SystemExit())
+    samples = scrape(watched)
+    assert value(samples, "worker_restarts_total", worker="jobs") == 1
+    assert value(samples, "worker_restarts_total", worker="inference") == 2
 
 
 def test_every_family_has_a_name_a_type_and_a_help(watched: Watched) -> None:

@@ -77,6 +77,7 @@ class WatchCollector(Collector):
         yield from _requests(watch)
         yield from _jobs(now)
         yield from _passes(now)
+        yield _restarts(watch)
         yield from _process(watch, now)
         snapshot = watch.service.models.snapshot
         yield from _model(snapshot.status.phase, snapshot.status.model, snapshot.model)
@@ -133,6 +134,19 @@ def _passes(now: Sample) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "emotion_inference_failures", "Passes of the network that failed", value=passes.failures
     )
+
+
+def _restarts(watch: Watch) -> Metric:
+    model = watch.service.models.current
+    family = CounterMetricFamily(
+        "emotion_worker_restarts",
+        "Workers that were ended by something that is no error, and went on",
+        labels=["worker"],
+    )
+    family.add_metric(["jobs"], watch.service.jobs.restarts.count)
+    if model is not None:
+        family.add_metric(["inference"], model.engine.restarts.count)
+    return family
 
 
 def _process(watch: Watch, now: Sample) -> Iterator[Metric]:
