@@ -313,10 +313,12 @@ def make_own(parent: Path, prefix: str) -> Path:
     """
     # The host's name, because a process id means nothing on another host that shares the folder.
     own = prefix + re.sub(r"\W", "", platform.node()) + "-"
-    for folder in parent.glob(f"{own}*"):
-        owner = folder.name.removeprefix(own).partition("-")[0]
+    with os.scandir(parent) as entries:  # each run begins here, beside thousands perhaps
+        left = [entry.name for entry in entries if entry.name.startswith(own)]
+    for name in left:
+        owner = name.removeprefix(own).partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(parent / name, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=parent))
 
 
