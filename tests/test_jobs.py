@@ -371,3 +371,36 @@ def test_closing_does_not_wait_forever(bench: Bench, monkeypatch: pytest.MonkeyP
     assert job.progress.state == "queued" and job.cancelled
     held.set()
     job.result(WAIT_S)
+
+
+def test_a_job_that_is_not_kept_is_forgotten_at_its_end(manager: JobManager[str, str]) -> None:
+    job = manager.submit("a", priority="bulk", kept=False)
+    assert job.result(WAIT_S) == "A"
+    with pytest.raises(JobNotFoundError):
+        manager.find(job.id)
+
+
+def test_a_subscription_ends_under_the_lock(manager: JobManager[str, str], bench: Bench) -> None:
+    bench.gate.clear()
+    job = manager.submit("a")
+    end = job.subscribe(lambda: None)
+    ended = threading.Event()
+
+    def unsubscribe() -> None:
+        end()
+        ended.set()
+
+    with job._changed:
+        thread = threading.Thread(target=unsubscribe)
+        thread.start()
+        assert not ended.wait(0.05) and len(job._listeners) == 1
+    thread.join(WAIT_S)
+    assert ended.is_set() and job._listeners == []
+    bench.gate.set()
+    job.result(WAIT_S)
+
+
+def test_workers_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, workers in ((None, 4), (2, 4), (8, 8), (64, 16)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert JobLimits().workers == workers

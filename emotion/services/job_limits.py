@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 from emotion.core.errors import ConfigError
 
@@ -12,7 +13,8 @@ class JobLimits:
     """Bounds of a `JobManager`.
 
     Attributes:
-        workers: Jobs that decode or infer at once; inference itself shares batches.
+        workers: Jobs that decode or infer at once; inference itself shares batches. One for each
+            core, 4 to 16: more of them gain a batch little, and make a click wait for the cores.
         interactive: Interactive jobs that work or wait; one more is refused.
         programs: How many of those may come from callers without a visitor, so that visitors
             find a place too.
@@ -23,7 +25,7 @@ class JobLimits:
         kept_s: How long they are remembered, in seconds.
     """
 
-    workers: int = 4
+    workers: int = field(default_factory=lambda: max(4, min(16, os.cpu_count() or 1)))
     interactive: int = 24
     programs: int = 12
     bulk: int = 64
