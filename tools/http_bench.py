@@ -159,6 +159,8 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{address}/readyz").is_success:
                 return
+            if httpx.get(f"{address}/api/v1/status").json()["phase"] == "failed":
+                break
         time.sleep(0.1)
     raise RuntimeError(f"the server did not become ready:\n{log.read_text('utf-8', 'replace')}")
 
