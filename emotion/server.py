@@ -39,6 +39,7 @@ from emotion.core.access_errors import UnprotectedError
 from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import AddressError, PortInUseError
 from emotion.core.imports import large_import
+from emotion.core.memory import few_arenas
 from emotion.services.live import LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
@@ -246,6 +247,7 @@ def serve(config: Config) -> None:
         CredentialsError: A file of keys or passwords cannot be used.
     """
     check_protected(config.server)
+    few_arenas()
     server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
     listener = _bind(config.server.host, config.server.port)
     with listener:
