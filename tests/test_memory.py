@@ -3,6 +3,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from emotion.core import memory
 from emotion.core.errors import AudioNotFoundError
-from emotion.core.memory import INTERVAL_S, Trimmer, few_arenas
+from emotion.core.memory import Trimmer, few_arenas
 from emotion.core.paths import PROJECT_DIR
 from emotion.services.recognitions import JobRequest, RecognitionService
+from tests.api import WAIT_S
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
 
@@ -20,7 +22,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc"
 CODE = """
 import threading
 import psutil
-from emotion.core.memory import Trimmer, few_arenas
+from emotion.core.memory import _trim, few_arenas
 
 def rss():
     return psutil.Process().memory_info().rss
@@ -41,8 +43,7 @@ threads = [threading.Thread(target=lambda: (meet.wait(), work(kept), meet.wait()
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 before = rss()
-clock = iter([0.0, 10.0])
-Trimmer(clock=lambda: next(clock))()
+_trim()
 print(arenas(), before - rss())
 """
 
@@ -57,20 +58,27 @@ def test_threads_share_arenas_and_freed_memory_goes_back() -> None:
     assert int(freed_bytes) > 1_000_000
 
 
-def test_it_is_given_back_now_and_then() -> None:
-    trims: list[float] = []
-    times = iter([0.0, 1.0, INTERVAL_S, INTERVAL_S + 1, 2 * INTERVAL_S, 3 * INTERVAL_S])
-    now = 0.0
+def test_it_is_given_back_once_for_many_jobs() -> None:
+    trims: list[int] = []
+    trimmed = threading.Event()
+    trimmer = Trimmer(lambda: (trims.append(len(trims)), trimmed.set()), 0.05)
+    for expected in (1, 2):
+        for _ in range(10):
+            trimmer()
+        assert trimmed.wait(WAIT_S)
+        trimmed.clear()
+        assert len(trims) == expected
 
-    def clock() -> float:
-        nonlocal now
-        now = next(times)
-        return now
 
-    trimmer = Trimmer(lambda: trims.append(now), clock)
-    for _ in range(5):
-        trimmer()
-    assert trims == [INTERVAL_S, 2 * INTERVAL_S, 3 * INTERVAL_S]
+def test_nothing_is_given_back_after_the_end() -> None:
+    trims: list[int] = []
+    trimmer = Trimmer(lambda: trims.append(1), 1000.0)
+    trimmer()
+    (timer,) = (t for t in threading.enumerate() if isinstance(t, threading.Timer))
+    trimmer.close()
+    timer.join(WAIT_S)
+    trimmer()
+    assert trims == [] and not timer.is_alive()
 
 
 def test_other_systems_have_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +91,7 @@ def test_each_job_may_give_memory_back(
     service: RecognitionService, wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(service, "_trim", lambda: calls.append("trim"))
+    monkeypatch.setattr(Trimmer, "__call__", lambda trimmer: calls.append("trim"))
     for _ in range(2):
         service.jobs.submit(JobRequest(wav(1.0), store=False)).result(30)
     with pytest.raises(AudioNotFoundError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,25 +41,38 @@ def _trim() -> None:
 
 
 class Trimmer:
-    """Gives freed memory back to the system, at most once in five seconds.
+    """Gives freed memory back to the system, five seconds after it was asked to.
+
+    It is asked after each job. Under load that is every five seconds; when the load ends, what it
+    left is given back too.
 
     Args:
         trim: Gives it back.
-        clock: Monotonic time in seconds.
+        interval_s: Seconds until then.
     """
 
-    def __init__(
-        self, trim: Callable[[], None] = _trim, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._trim, self._clock = trim, clock
+    def __init__(self, trim: Callable[[], None] = _trim, interval_s: float = INTERVAL_S) -> None:
+        self._trim, self._interval_s = trim, interval_s
         self._lock = threading.Lock()
-        self._last_s = clock()
+        self._timer: threading.Timer | None = None
+        self._closed = False
 
     def __call__(self) -> None:
-        """Does it, if the last time is long enough ago; safe to call from several threads."""
+        """Asks; where that was done within the last seconds, nothing more happens."""
         with self._lock:
-            now = self._clock()
-            if now - self._last_s < INTERVAL_S:
-                return
-            self._last_s = now
+            if self._timer is None and not self._closed:
+                self._timer = threading.Timer(self._interval_s, self._run)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Gives up what it was asked, and takes no more."""
+        with self._lock:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _run(self) -> None:
+        with self._lock:
+            self._timer = None
         self._trim()

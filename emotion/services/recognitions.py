@@ -127,6 +127,7 @@ class RecognitionService:
     def close(self) -> None:
         """Cancels all jobs and waits for their ends."""
         self.jobs.close()
+        self._trim.close()
 
     def _work(self, job: RecognitionJob) -> FinishedRun:
         callbacks = ProgressCallbacks(
