@@ -23,7 +23,8 @@ def test_twenty_requests_against_a_real_server(
 ) -> None:
     file = tmp_path / "report.json"
     # Memory settles within the first requests, of which there are few here.
-    main(["--requests", "20", "--clients", "6", "--broken", "0.3", "--json", str(file)])
+    options = ["--requests", "20", "--clients", "6", "--broken", "0.3", "--settle", "0"]
+    main([*options, "--json", str(file)])
     assert "20 requests from 6 clients" in capsys.readouterr().out
     data = json.loads(file.read_text("utf-8"))
     wrong = [check for check in data["checks"] if not check["ok"]]

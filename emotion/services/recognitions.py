@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion.audio import Samples
 from emotion.core.errors import ConfigError
+from emotion.core.memory import Trimmer
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import Priority, ProgressCallbacks
 from emotion.core.results import Result
@@ -121,10 +122,12 @@ class RecognitionService:
         self.models = models
         self.store = store
         self.jobs: RecognitionJobs = JobManager(self._work, limits)
+        self._trim = Trimmer()
 
     def close(self) -> None:
         """Cancels all jobs and waits for their ends."""
         self.jobs.close()
+        self._trim.close()
 
     def _work(self, job: RecognitionJob) -> FinishedRun:
         callbacks = ProgressCallbacks(
@@ -137,14 +140,17 @@ class RecognitionService:
         model = self.models.model(
             callbacks.cancelled, lambda status: job.update(state="loading", detail=status)
         )
-        finished = run(
-            model,
-            job.request,
-            self.store,
-            callbacks,
-            priority=job.priority,
-            waited_s=job.elapsed_s,
-        )
+        try:
+            finished = run(
+                model,
+                job.request,
+                self.store,
+                callbacks,
+                priority=job.priority,
+                waited_s=job.elapsed_s,
+            )
+        finally:
+            self._trim()
         audio, timing = finished.result.audio, finished.result.timing
         self.jobs.stats.recognised(audio.duration_s, timing.total_s - timing.queue_s)
         return finished
