@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,10 +59,20 @@ def test_the_engine_alone() -> None:
     engine.close()
 
 
-def test_a_server_that_does_not_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["raise SystemExit('no model')", "import signal; signal.pause()"])
+def test_a_server_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    start = subprocess.Popen
+
+    def other(_: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return start([sys.executable, "-u", "-c", code], **options)
+
+    monkeypatch.setattr(http_bench.subprocess, "Popen", other)
+    monkeypatch.setattr(http_bench, "READY_S", 30.0 if code.startswith("raise") else 0.0)
     with (
-        pytest.raises(RuntimeError, match=r"did not become ready:\n.*no-such-model"),
-        http_bench.server(str(tmp_path / "no-such-model"), tmp_path),
+        pytest.raises(RuntimeError, match="the server did not become ready"),
+        http_bench.server("none", tmp_path),
     ):
         raise AssertionError
 

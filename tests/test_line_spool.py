@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,22 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
         spool.read(0)
     with pytest.raises(FileNotFoundError):
         LineSpool(tmp_path / "none" / "lines").append(b"one")
+
+
+def test_a_line_is_in_the_file_before_readers_see_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    sizes = []
+
+    class Watching(array):  # type: ignore[type-arg]
+        def append(self, end: int) -> None:
+            sizes.append((end, path.stat().st_size))
+            super().append(end)
+
+    spool = LineSpool(path)
+    spool._ends = Watching("Q", [0])
+    spool.append(b"one")
+    spool.append(b"two")
+    assert sizes == [(4, 4), (8, 8)]
 
 
 def test_many_writers_and_a_reader(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def measure_many(
             answer = client.post("/api/v1/jobs", files=files, data=fields, headers=headers)
             lines = [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
             if [line["status"] for line in lines] != ["done"] * len(wavs):
-                raise RuntimeError(f"{len(wavs)} clips gave: {answer.text[:500]}")
+                raise RuntimeError(f"{len(wavs)} clips gave: {lines[-1]}")
 
         taken_s = median_s(ask, repeats)
         found.append(Throughput(store, len(wavs), audio_s, taken_s, engine_s))

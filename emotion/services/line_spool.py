@@ -37,6 +37,7 @@ class LineSpool:
         with self._lock, self._path.open("ab") as file:
             file.truncate(self._ends[-1])  # what a full disk left of another one
             file.write(line + b"\n")
+            file.flush()  # readers may see its end from now on
             self._ends.append(file.tell())
 
     def read(self, start: int) -> tuple[bytes, int]:
