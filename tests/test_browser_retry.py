@@ -69,7 +69,8 @@ def test_a_retry_that_fails_says_so(visit: Open, fake_site: Site, fake: FakeServ
     fake.status = FALLBACK
     page = visit(fake_site)
     note = page.locator("#fallback-banner .note")
-    expect(page.locator(BUTTON)).to_be_visible()
+    expect(page.locator(BUTTON)).to_be_hidden()  # it comes with the details
+    page.locator("#fallback-banner summary").click()
     expect(note).to_be_hidden()
     page.locator(BUTTON).click()
     expect(page.locator("#status-bar")).to_have_attribute("data-kind", "loading", timeout=SLOW_MS)
@@ -84,6 +85,7 @@ def test_a_refusal_is_told_in_the_visitors_language(
 ) -> None:
     fake.status, fake.refusal = FALLBACK, OperatorOnlyError()
     page = visit(fake_site, "zh")
+    page.locator("#fallback-banner summary").click()
     page.locator(BUTTON).click()
     expect(page.locator("#fallback-banner .note")).to_have_text("只有本服务器的管理员可以这样做")
     expect(page.locator(BUTTON)).to_be_enabled()
@@ -97,8 +99,10 @@ def test_only_operators_have_the_button(visit: Open, fake_site: Site, fake: Fake
         answer = route.fetch()
         route.fulfill(response=answer, json={**answer.json(), "operator": False})
 
+    page.locator("#fallback-banner summary").click()
     expect(page.locator(BUTTON)).to_be_visible()
     page.route(re.compile("/api/v1/status"), as_another)
     page.reload()
     expect(page.locator("#fallback-banner")).to_be_visible()
+    page.locator("#fallback-banner summary").click()
     expect(page.locator(BUTTON)).to_be_hidden()
