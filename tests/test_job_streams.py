@@ -30,13 +30,10 @@ def follow(
     """Begins a batch of one recording, several times, and runs a test beside it."""
     folder.mkdir()
 
-    async def given() -> Path:
-        return path
-
     async def main() -> None:
         batches = Batches(service.jobs)
         plan = BatchPlan(
-            [BatchItem(f"{number}.wav", given) for number in range(count)],
+            [BatchItem(f"{number}.wav", path) for number in range(count)],
             lambda path: JobRequest(path, store=False),
             lambda index, file, _: f"{index} {file}".encode(),
             folder,

@@ -45,12 +45,12 @@ class BatchItem:
 
     Attributes:
         file: Its name.
-        open: Gives the recording; fetches it first, perhaps.
+        source: The recording, or what fetches it when its turn comes.
         folder: Removed when the recording is done; None where it is somebody else's.
     """
 
     file: str
-    open: Callable[[], Coroutine[Any, Any, Path]]
+    source: Path | Callable[[], Coroutine[Any, Any, Path]]
     folder: Path | None = None
 
 
@@ -234,9 +234,12 @@ class Batch:
                 await asyncio.wait(pending)
         finally:
             self._end()
-            for item in self._plan.items:  # those that had not begun when it was cancelled
-                if item.folder is not None and item.folder.exists():
-                    await _remove(item.folder)
+            await asyncio.to_thread(self._remove_rest)
+
+    def _remove_rest(self) -> None:  # of what had no result when it was cancelled
+        for item in self._plan.items:
+            if item.folder is not None:
+                shutil.rmtree(item.folder, ignore_errors=True)
 
     def _start(self) -> None:
         self._began, self.started_at = time.monotonic(), _now()
@@ -264,8 +267,6 @@ class Batch:
             self.cancel(OutputError(path="uploads", reason=e.strerror or e))
         finally:
             self._running.pop(index, None)
-            if item.folder is not None:
-                await _remove(item.folder)
 
     async def _outcome(self, index: int, item: BatchItem) -> Outcome:
         """The run of a recording, or why there is none.
@@ -287,7 +288,9 @@ class Batch:
             return InternalError(request_id=self._plan.request_id)
 
     async def _opened(self, item: BatchItem) -> Path:
-        opening = asyncio.create_task(item.open())
+        if isinstance(item.source, Path):
+            return item.source
+        opening = asyncio.create_task(item.source())
         self._opening.add(opening)
         try:
             await asyncio.wait([opening])
@@ -332,6 +335,8 @@ class Batch:
     async def _keep(self, index: int, item: BatchItem, outcome: Outcome) -> None:
         def write() -> None:
             self.lines.append(self._plan.line(index, item.file, outcome))
+            if item.folder is not None:
+                shutil.rmtree(item.folder, ignore_errors=True)
 
         await asyncio.to_thread(write)
         job = self._running.pop(index, None)
@@ -347,7 +352,3 @@ class Batch:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-async def _remove(folder: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
