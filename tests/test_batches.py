@@ -54,7 +54,7 @@ def lines_of(batch: Batch) -> list[Any]:
 async def when(batch: Batch, condition: Callable[[], bool]) -> None:
     """Waits until something is so, looking at each change of a batch."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
-    end = batch.subscribe(lambda: loop.call_soon_threadsafe(changed.set) and None)
+    end = batch.changed.subscribe(lambda: loop.call_soon_threadsafe(changed.set) and None)
     try:
         while not condition():
             await asyncio.wait_for(changed.wait(), WAIT_S)

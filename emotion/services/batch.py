@@ -116,6 +116,39 @@ class BatchProgress:
     stage: State | None
 
 
+class Listeners:
+    """Those who want to know of something; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has ``listener`` called each time, in any thread; it must return at once.
+
+        Returns:
+            Ends that.
+        """
+        with self._lock:
+            self._all.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._all.remove(listener)
+
+        return end
+
+    def tell(self) -> None:
+        """Calls them."""
+        with self._lock:
+            listeners = tuple(self._all)
+        for listener in listeners:
+            listener()
+
+
 class Batch:
     """Recordings that are recognised one after the other, a few at a time.
 
@@ -134,6 +167,8 @@ class Batch:
         ended: The recordings that have ended, in the order of `lines`.
         lines: What is kept of them.
         error: Why it was cancelled, where nobody asked for that.
+        grown: Told of each line, and of the end.
+        changed: Told of that, and of the progress of each recording.
     """
 
     def __init__(
@@ -147,6 +182,8 @@ class Batch:
         self.ended: list[Ended] = []
         self.lines = LineSpool(plan.folder / "lines")
         self.error: EmotionError | None = None
+        self.grown = Listeners()
+        self.changed = Listeners()
         self._plan = plan
         self._jobs = jobs
         self._places = places
@@ -157,8 +194,6 @@ class Batch:
         self._began = 0.0  # by the monotonic clock
         self._running: dict[int, RecognitionJob] = {}
         self._opening: set[asyncio.Task[Path]] = set()
-        self._listeners: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
 
     @property
     def state(self) -> BatchState:
@@ -189,21 +224,6 @@ class Batch:
         if self.state != "running" or not done or took_s < _LEAST_PACE_S:
             return None
         return took_s * (total - done) / done
-
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Has ``listener`` called after each change, in any thread; it must return at once.
-
-        Returns:
-            Ends that.
-        """
-        with self._lock:
-            self._listeners.append(listener)
-
-        def end() -> None:
-            with self._lock:
-                self._listeners.remove(listener)
-
-        return end
 
     def cancel(self, error: EmotionError | None = None) -> None:
         """Ends it at once, in the event loop; what is under way stops soon after.
@@ -250,10 +270,8 @@ class Batch:
             self._tell()
 
     def _tell(self) -> None:
-        with self._lock:
-            listeners = tuple(self._listeners)
-        for listener in listeners:
-            listener()
+        self.grown.tell()
+        self.changed.tell()
 
     async def _one(self, index: int, item: BatchItem) -> None:
         try:
@@ -323,7 +341,7 @@ class Batch:
                     loop.call_soon_threadsafe(ended.set)
             elif state != "queued" and self.started_at is None:
                 self._start()
-            self._tell()
+            self.changed.tell()
 
         stop = job.subscribe(changed)
         try:
