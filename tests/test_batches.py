@@ -32,10 +32,6 @@ Wav = Callable[..., Path]
 Test = Callable[[Batches], Coroutine[Any, Any, None]]
 
 
-async def given(path: Path) -> Path:
-    return path
-
-
 async def failing(error: Exception) -> Path:
     raise error
 
@@ -47,10 +43,7 @@ def line(index: int, file: str, outcome: Outcome) -> bytes:
 
 def plan_of(folder: Path, *items: BatchItem | Path, owner: str | None = None) -> BatchPlan:
     folder.mkdir(exist_ok=True)
-    made = [
-        item if isinstance(item, BatchItem) else BatchItem(item.name, partial(given, item))
-        for item in items
-    ]
+    made = [item if isinstance(item, BatchItem) else BatchItem(item.name, item) for item in items]
     return BatchPlan(made, lambda path: JobRequest(path, store=False), line, folder, owner, "r1")
 
 
@@ -61,7 +54,7 @@ def lines_of(batch: Batch) -> list[Any]:
 async def when(batch: Batch, condition: Callable[[], bool]) -> None:
     """Waits until something is so, looking at each change of a batch."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
-    end = batch.subscribe(lambda: loop.call_soon_threadsafe(changed.set) and None)
+    end = batch.changed.subscribe(lambda: loop.call_soon_threadsafe(changed.set) and None)
     try:
         while not condition():
             await asyncio.wait_for(changed.wait(), WAIT_S)
@@ -98,7 +91,7 @@ def test_results_failures_and_what_is_left(
         batch = batches.start(
             plan_of(
                 folder,
-                BatchItem("up.wav", partial(given, upload), own),
+                BatchItem("up.wav", upload, own),
                 there,
                 tmp_path / "none.wav",
                 BatchItem("a", partial(failing, AudioNotFoundError(file="a", reason="x"))),
@@ -206,7 +199,7 @@ def test_cancelling_ends_at_once_and_leaves_nothing(
         own = folder / f"{number:04}"
         own.mkdir(parents=True)
         path = wav(0.5).rename(own / "a.wav")
-        items.append(BatchItem(path.name, partial(given, path), own))
+        items.append(BatchItem(path.name, path, own))
     fake_engine.gate.clear()
 
     async def test(batches: Batches) -> None:

@@ -30,13 +30,10 @@ def follow(
     """Begins a batch of one recording, several times, and runs a test beside it."""
     folder.mkdir()
 
-    async def given() -> Path:
-        return path
-
     async def main() -> None:
         batches = Batches(service.jobs)
         plan = BatchPlan(
-            [BatchItem(f"{number}.wav", given) for number in range(count)],
+            [BatchItem(f"{number}.wav", path) for number in range(count)],
             lambda path: JobRequest(path, store=False),
             lambda index, file, _: f"{index} {file}".encode(),
             folder,
@@ -58,7 +55,7 @@ def test_lines_until_all_are_there(service: RecognitionService, wav: Wav, tmp_pa
         first, second = await asyncio.gather(whole(lines(batch)), whole(lines(batch)))
         assert first == second and len(first.splitlines()) == 5
         assert await whole(lines(batch, 4)) == first.splitlines(keepends=True)[4]
-        assert batch._listeners == []
+        assert len(batch.grown) == len(batch.changed) == 0
 
     follow(service, wav(), tmp_path / "batch", test, 5)
 
@@ -127,7 +124,7 @@ def test_a_silent_stream_is_kept_open(
         assert seen[0] == b"retry: 2000\n\n"
         assert b": still here\n\n" in seen
         assert seen[-1].startswith(b"event: end\nid: end\ndata: {")
-        assert batch._listeners == []
+        assert len(batch.grown) == len(batch.changed) == 0
 
     follow(service, wav(), tmp_path / "batch", test)
 

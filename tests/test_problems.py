@@ -267,7 +267,7 @@ def test_a_request_is_one_line_in_the_log(
         client.get("/api/v1/options?store=hidden", headers=headers)
         client.get("/elsewhere")
     (line,) = (r.getMessage() for r in caplog.records if r.name == "emotion.api.request_ids")
-    assert re.fullmatch(r"GET /api/v1/options 422 in \d+ ms \[r8\]", line)
+    assert re.fullmatch(r"GET /api/v1/options 422 in \d+ ms", line)
 
 
 def test_the_problem_of_a_run(client: TestClient) -> None:

@@ -15,7 +15,7 @@ from emotion.services.batch import BatchItem
 
 def uploaded(files: Sequence[Path]) -> list[BatchItem]:
     """The recordings that a request brought, each in a folder of its own."""
-    return [BatchItem(path.name, partial(_given, path), path.parent) for path in files]
+    return [BatchItem(path.name, path, path.parent) for path in files]
 
 
 async def named(sources: Sources, body: JobsBody, folder: Path) -> list[BatchItem]:
@@ -35,7 +35,7 @@ async def named(sources: Sources, body: JobsBody, folder: Path) -> list[BatchIte
     """
     if body.items is None:
         path = await sources.find(body, folder)
-        return [BatchItem(path.name, partial(_given, path), folder)]
+        return [BatchItem(path.name, path, folder)]
     both = [name for name in body.model_fields_set if name.startswith("audio_")]
     if both:
         expected = "absent where there are items"
@@ -59,11 +59,7 @@ async def _item(sources: Sources, number: int, item: JobItem, folder: Path) -> B
         raise ConfigError(**{**e.params, "option": option}) from e
     except EmotionError as e:
         return BatchItem(safe_name(item.audio_path), partial(_missing, e), own)
-    return BatchItem(path.name, partial(_given, path), own)
-
-
-async def _given(path: Path) -> Path:
-    return path
+    return BatchItem(path.name, path, own)
 
 
 async def _missing(error: EmotionError) -> Path:

@@ -26,7 +26,7 @@ async def lines(batch: Batch, start: int = 0) -> AsyncIterator[bytes]:
         batch: The job.
         start: The first line wanted, from 0.
     """
-    with changes(batch) as changed:
+    with changes(batch.grown) as changed:
         while True:
             changed.clear()
             ended = batch.ended_at is not None
@@ -68,7 +68,7 @@ async def events(
     yield b"retry: %d\n\n" % _RETRY_MS
     told = min(seen, len(batch.ended))
     before: Job | None = None
-    with changes(batch) as changed:
+    with changes(batch.changed) as changed:
         while True:
             changed.clear()
             now, ended = job(), batch.ended_at is not None

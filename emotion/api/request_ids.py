@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from typing import Final
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotion.api.asking import language_of
 from emotion.api.problems import problem_response
 from emotion.api.request_stats import POLLS, RequestStats
+from emotion.core import logs
 from emotion.core.request_errors import InternalError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +29,8 @@ class RequestIdMiddleware:
     """Wraps an ASGI app.
 
     A sane ``X-Request-ID`` is taken over, else one is made; the answer carries it, and so does
-    ``state.request_id``. Calls of the API get one line in the log each (polls of pages at level
-    DEBUG): never a query, a header or a body.
+    ``state.request_id`` and each line of the log. Calls of the API get one line each (polls of
+    pages at level DEBUG): never a query, a header or a body.
 
     Args:
         app: The app.
@@ -47,6 +49,7 @@ class RequestIdMiddleware:
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
+        token = logs.request_id.set(request_id)
         started, status, stream_s = time.perf_counter(), 0, None
         self._stats.began()
 
@@ -76,13 +79,13 @@ class RequestIdMiddleware:
                 polled = scope["path"] in POLLS
                 logger.log(
                     logging.DEBUG if polled else logging.INFO,
-                    "%s %s %s in %.0f ms [%s]",
+                    "%s %s %s in %.0f ms",
                     scope["method"],
-                    scope["path"],
+                    quote(scope["path"]),  # a path may hold the end of a line
                     status or "unanswered",
                     1000 * took_s,
-                    request_id,
                 )
+            logs.request_id.reset(token)
 
 
 def is_api(scope: Scope) -> bool:

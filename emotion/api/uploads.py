@@ -196,9 +196,10 @@ class _Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._file:
-            if error is None:
-                self._file.writelines(self._chunks)
+        if error is None:
+            self.finish()
+        else:
+            self.close()
 
     async def write(self, chunk: bytes) -> None:
         """Adds a chunk."""
@@ -207,6 +208,15 @@ class _Spool:
         if self._size >= _WRITE_BYTES:
             await run_in_threadpool(self._file.writelines, self._chunks)
             self._chunks, self._size = [], 0
+
+    def finish(self) -> None:
+        """Writes what is left, and closes the file."""
+        with self._file:
+            self._file.writelines(self._chunks)
+
+    def close(self) -> None:
+        """Closes the file, complete or not."""
+        self._file.close()
 
 
 class _Parts:
@@ -279,7 +289,7 @@ class _Writer:
         self.complete = False
         self._folder = folder
         self._most = most
-        self._file: BinaryIO | None = None
+        self._file: _Spool | None = None
         self._name = ""
         self._value = bytearray()
 
@@ -288,10 +298,7 @@ class _Writer:
         if event == "begin":
             self._begin(data)
         elif event == "data" and self._file is not None:
-            if len(data) >= _FIELD_BYTES:
-                await run_in_threadpool(self._file.write, data)
-            else:
-                self._file.write(data)
+            await self._file.write(data)
         elif event == "data":
             self._value += data
             if len(self._value) > _FIELD_BYTES:
@@ -319,12 +326,13 @@ class _Writer:
         own = self._folder / f"{len(self.body.files):04}"
         own.mkdir()
         name = safe_name(options[b"filename"].decode("utf-8", "replace"))
-        self._file = (own / name).open("xb")
+        self._file = _Spool(own / name)
         self.body.files.append(own / name)
 
     def _end(self) -> None:
         if self._file is not None:
-            self.close()
+            self._file.finish()
+            self._file = None
         else:
             value = self._value.decode("utf-8", "replace")
             self.body.fields.setdefault(self._name, []).append(value)

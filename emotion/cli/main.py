@@ -19,6 +19,9 @@ from emotion.cli.exit_codes import exit_code
 from emotion.cli.options import configuration
 from emotion.core.config import Config
 from emotion.core.errors import EmotionError
+from emotion.core.logs import LogFormat, formatter
+
+logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,15 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can show an emoji
             stream.reconfigure(errors="replace")
-    level = logging.DEBUG if args.verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
-    for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    config = Config()
     try:
+        config = configuration(args)
+        _start_log(config.log_format, verbose=args.verbose)
         command: Callable[[argparse.Namespace, Config], int] = args.command
-        return command(args, configuration(args))
+        return command(args, config)
     except EmotionError as e:
-        print(f"error: {e}", file=sys.stderr)
+        if config.log_format == "json":
+            logger.error("%s", e)
+        else:
+            print(f"error: {e}", file=sys.stderr)
         return exit_code(e)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -51,6 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, say `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _start_log(log_format: LogFormat, *, verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(log_format))
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What programs read has nothing between its lines.
+    logging.captureWarnings(log_format == "json")
 
 
 def build_parser() -> argparse.ArgumentParser:

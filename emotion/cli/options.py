@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from emotion.core.config import Config, EngineName, Hub, Precision, given
 from emotion.core.errors import ConfigError
+from emotion.core.logs import LogFormat
 from emotion.core.options import EXPORT_NAMES, ExportLanguage, split_names
 
 EXPORTS_HELP = f"comma-separated: {', '.join(EXPORT_NAMES)}; or all"
@@ -18,6 +19,8 @@ def common() -> argparse.ArgumentParser:
     """Of every command."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    text = "lines of the log for people or for programs"
+    parser.add_argument("--log-format", choices=get_args(LogFormat), help=text)
     return parser
 
 
@@ -101,6 +104,7 @@ def configuration(args: argparse.Namespace) -> Config:
         audio=replace(config.audio, **audio),
         engine=replace(config.engine, **engine),
         server=replace(config.server, **server),
+        **given(log_format=option("log_format")),
     )
 
 

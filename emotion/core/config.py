@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from emotion.core import paths
 from emotion.core.errors import ConfigError
 from emotion.core.hosts import is_loopback, origin_of
+from emotion.core.logs import LogFormat
 
 SAMPLE_RATE_HZ = 16_000
 _MOST_KEPT = 100_000.0  # days, which dates can still be reckoned with, or gigabytes
@@ -175,12 +176,25 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All options."""
+    """All options.
+
+    Attributes:
+        audio: What is accepted as a recording.
+        segmentation: How a long recording is cut.
+        engine: Which model runs, and on what.
+        server: Where the web server listens and writes.
+        log_format: Lines of the log for people, or JSON for programs.
+    """
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
+    log_format: LogFormat = "text"
+
+    def __post_init__(self) -> None:
+        ok = self.log_format in get_args(LogFormat)
+        _check(ok, "log-format", self.log_format, "text or json")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -190,8 +204,8 @@ class Config:
         ``EMOTION_HUB``, ``EMOTION_OFFLINE`` (1 or 0), ``EMOTION_MODELS_DIR``,
         ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT``, ``EMOTION_FFMPEG``,
         ``EMOTION_API_KEY_FILE``, ``EMOTION_AUTH_FILE``, ``EMOTION_PUBLIC_URL`` (several with
-        spaces between them), ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0), ``EMOTION_KEEP_DAYS`` and
-        ``EMOTION_MAX_OUTPUTS_GB``.
+        spaces between them), ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0), ``EMOTION_KEEP_DAYS``,
+        ``EMOTION_MAX_OUTPUTS_GB`` and ``EMOTION_LOG_FORMAT`` (text or json).
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -223,6 +237,7 @@ class Config:
             audio=replace(base.audio, **given(ffmpeg=env.get("EMOTION_FFMPEG"))),
             engine=replace(base.engine, **engine),
             server=replace(base.server, **server),
+            **given(log_format=env.get("EMOTION_LOG_FORMAT")),
         )
 
 

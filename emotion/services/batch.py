@@ -45,12 +45,12 @@ class BatchItem:
 
     Attributes:
         file: Its name.
-        open: Gives the recording; fetches it first, perhaps.
+        source: The recording, or what fetches it when its turn comes.
         folder: Removed when the recording is done; None where it is somebody else's.
     """
 
     file: str
-    open: Callable[[], Coroutine[Any, Any, Path]]
+    source: Path | Callable[[], Coroutine[Any, Any, Path]]
     folder: Path | None = None
 
 
@@ -116,6 +116,39 @@ class BatchProgress:
     stage: State | None
 
 
+class Listeners:
+    """Those who want to know of something; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has ``listener`` called each time, in any thread; it must return at once.
+
+        Returns:
+            Ends that.
+        """
+        with self._lock:
+            self._all.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._all.remove(listener)
+
+        return end
+
+    def tell(self) -> None:
+        """Calls them."""
+        with self._lock:
+            listeners = tuple(self._all)
+        for listener in listeners:
+            listener()
+
+
 class Batch:
     """Recordings that are recognised one after the other, a few at a time.
 
@@ -134,6 +167,8 @@ class Batch:
         ended: The recordings that have ended, in the order of `lines`.
         lines: What is kept of them.
         error: Why it was cancelled, where nobody asked for that.
+        grown: Told of each line, and of the end.
+        changed: Told of that, and of the progress of each recording.
     """
 
     def __init__(
@@ -147,6 +182,8 @@ class Batch:
         self.ended: list[Ended] = []
         self.lines = LineSpool(plan.folder / "lines")
         self.error: EmotionError | None = None
+        self.grown = Listeners()
+        self.changed = Listeners()
         self._plan = plan
         self._jobs = jobs
         self._places = places
@@ -157,8 +194,6 @@ class Batch:
         self._began = 0.0  # by the monotonic clock
         self._running: dict[int, RecognitionJob] = {}
         self._opening: set[asyncio.Task[Path]] = set()
-        self._listeners: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
 
     @property
     def state(self) -> BatchState:
@@ -190,21 +225,6 @@ class Batch:
             return None
         return took_s * (total - done) / done
 
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Has ``listener`` called after each change, in any thread; it must return at once.
-
-        Returns:
-            Ends that.
-        """
-        with self._lock:
-            self._listeners.append(listener)
-
-        def end() -> None:
-            with self._lock:
-                self._listeners.remove(listener)
-
-        return end
-
     def cancel(self, error: EmotionError | None = None) -> None:
         """Ends it at once, in the event loop; what is under way stops soon after.
 
@@ -234,9 +254,12 @@ class Batch:
                 await asyncio.wait(pending)
         finally:
             self._end()
-            for item in self._plan.items:  # those that had not begun when it was cancelled
-                if item.folder is not None and item.folder.exists():
-                    await _remove(item.folder)
+            await asyncio.to_thread(self._remove_rest)
+
+    def _remove_rest(self) -> None:  # of what had no result when it was cancelled
+        for item in self._plan.items:
+            if item.folder is not None:
+                shutil.rmtree(item.folder, ignore_errors=True)
 
     def _start(self) -> None:
         self._began, self.started_at = time.monotonic(), _now()
@@ -247,10 +270,8 @@ class Batch:
             self._tell()
 
     def _tell(self) -> None:
-        with self._lock:
-            listeners = tuple(self._listeners)
-        for listener in listeners:
-            listener()
+        self.grown.tell()
+        self.changed.tell()
 
     async def _one(self, index: int, item: BatchItem) -> None:
         try:
@@ -264,8 +285,6 @@ class Batch:
             self.cancel(OutputError(path="uploads", reason=e.strerror or e))
         finally:
             self._running.pop(index, None)
-            if item.folder is not None:
-                await _remove(item.folder)
 
     async def _outcome(self, index: int, item: BatchItem) -> Outcome:
         """The run of a recording, or why there is none.
@@ -287,7 +306,9 @@ class Batch:
             return InternalError(request_id=self._plan.request_id)
 
     async def _opened(self, item: BatchItem) -> Path:
-        opening = asyncio.create_task(item.open())
+        if isinstance(item.source, Path):
+            return item.source
+        opening = asyncio.create_task(item.source())
         self._opening.add(opening)
         try:
             await asyncio.wait([opening])
@@ -320,7 +341,7 @@ class Batch:
                     loop.call_soon_threadsafe(ended.set)
             elif state != "queued" and self.started_at is None:
                 self._start()
-            self._tell()
+            self.changed.tell()
 
         stop = job.subscribe(changed)
         try:
@@ -332,6 +353,8 @@ class Batch:
     async def _keep(self, index: int, item: BatchItem, outcome: Outcome) -> None:
         def write() -> None:
             self.lines.append(self._plan.line(index, item.file, outcome))
+            if item.folder is not None:
+                shutil.rmtree(item.folder, ignore_errors=True)
 
         await asyncio.to_thread(write)
         job = self._running.pop(index, None)
@@ -347,7 +370,3 @@ class Batch:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-async def _remove(folder: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
+from emotion.core import logs
 from emotion.core.errors import (
     BusyError,
     CancelledError,
@@ -81,6 +82,7 @@ class Job(Generic[Request, Outcome]):
         priority: ``interactive`` or ``bulk``.
         kept: Whether it can be asked for by id after its end.
         ended_at: Monotonic time of its end; None before.
+        request_id: The request that submitted it, for the log; None where there was none.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Job(Generic[Request, Outcome]):
         self.priority: Priority = priority
         self.kept = kept
         self.ended_at: float | None = None
+        self.request_id = logs.request_id.get()
         self._submitted_at = time.monotonic()
         self._heard_from: tuple[float, float] | None = None  # time and seconds heard at first
         self._listeners: list[Callable[[], None]] = []
@@ -342,6 +345,7 @@ class JobManager(Generic[Request, Outcome]):
         try:
             if job.cancelled:
                 raise CancelledError()
+            logs.request_id.set(job.request_id)
             return self._work(job), None
         except BaseException as e:  # raised again by result(); not even SystemExit ends a worker
             return None, self.restarts.error_of(e)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
+from emotion.core import logs
 from emotion.core.i18n import Lang
 from emotion.core.options import (
     Channels,
@@ -22,7 +23,7 @@ from emotion.services.recognitions import JobRequest, RecognitionJob, Recognitio
 from emotion.ui.files import HandOver, run_files
 from emotion.ui.language import language_of
 from emotion.ui.problems import RefusedError, missing_audio, plain
-from emotion.ui.visitors import owner_of
+from emotion.ui.visitors import owner_of, request_id_of
 
 
 class Endpoint:
@@ -85,6 +86,7 @@ class Endpoint:
                 channels=channels,
                 channel_names=parse_names(channel_names),
             )
+            logs.request_id.set(request_id_of(request))
             job = self._service.jobs.submit(
                 JobRequest(Path(audio), options, owner=owner_of(request))
             )

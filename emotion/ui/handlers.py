@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from emotion.core import logs
 from emotion.core.errors import (
     CancelledError,
     EmotionError,
@@ -34,7 +35,7 @@ from emotion.ui.language import language_of
 from emotion.ui.previews import Previews
 from emotion.ui.problems import Problem, RefusedError, missing_audio, problem_of
 from emotion.ui.texts import pair
-from emotion.ui.visitors import owner_of, visitor_of
+from emotion.ui.visitors import owner_of, request_id_of, visitor_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class Handlers:
             form.options(language_of(request)),
             owner=owner_of(request),
         )
+        logs.request_id.set(request_id_of(request))
         return self._service.jobs.submit(work, visitor=visitor_of(request))
 
     def follow(self, out: Outputs, job: RecognitionJob, lang: Lang) -> Iterator[Update]:

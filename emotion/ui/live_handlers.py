@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
+from emotion.core import logs
 from emotion.core.errors import EmotionError
 from emotion.core.options import RecognitionOptions
 from emotion.services.live import LiveSessions
@@ -14,7 +15,7 @@ from emotion.ui import views
 from emotion.ui.handlers import Handlers, Outputs, Update, cleared
 from emotion.ui.language import language_of
 from emotion.ui.problems import problem_of
-from emotion.ui.visitors import owner_of, visitor_of
+from emotion.ui.visitors import owner_of, request_id_of, visitor_of
 
 
 class LiveHandlers:
@@ -43,6 +44,7 @@ class LiveHandlers:
                 path = self._sessions.finish(live_id)
                 options = RecognitionOptions("segment", export_language=lang)
                 work = JobRequest(path, options, owner=owner_of(request))
+                logs.request_id.set(request_id_of(request))
                 job = self._service.jobs.submit(work, visitor=_visitor(request))
             except EmotionError as e:  # the recording is still there
                 if path is not None:

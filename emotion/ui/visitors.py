@@ -14,3 +14,9 @@ def owner_of(request: gr.Request) -> str | None:
 def visitor_of(request: gr.Request) -> str:
     """The tab of an account: a tab's name alone is chosen by the browser."""
     return f"{owner_of(request) or ''}/{request.session_hash}"
+
+
+def request_id_of(request: gr.Request) -> str | None:
+    """The id of the request behind an event, which Gradio handles in a context of its own."""
+    number: str | None = getattr(getattr(request, "state", None), "request_id", None)
+    return number
