@@ -48,7 +48,7 @@ from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
 from emotion.services.retention import Retention
 from emotion.storage.run_store import RunStore, make_own, remove_dead
-from emotion.ui.gradio_patches import clean_up_uploads, log_errors, refuse_addresses
+from emotion.ui.gradio_patches import clean_up_uploads, refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 
 logger = logging.getLogger(__name__)
@@ -145,7 +145,6 @@ class PageHost:
 
         refuse_addresses()
         clean_up_uploads()
-        log_errors()
         page = build_page(self._service, self._sessions, self._config)
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off

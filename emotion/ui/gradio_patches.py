@@ -1,16 +1,12 @@
-"""What Gradio does, corrected: files from addresses, failed uploads, errors outside the log."""
+"""What Gradio does with files, corrected: none from addresses, nothing left of failed uploads."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from emotion.core.errors import OutputError
-
-logger = logging.getLogger(__name__)
 
 
 def refuse_addresses() -> None:
@@ -27,17 +23,6 @@ def refuse_addresses() -> None:
     processing_utils.async_ssrf_protected_download = refuse_async
     processing_utils.ssrf_protected_download = refuse
     processing_utils.save_url_to_cache = refuse
-
-
-def log_errors() -> None:
-    """Has what Gradio prints of unexpected errors go to the log instead."""
-    from gradio import queueing, route_utils, routes
-
-    def log() -> None:
-        logger.exception("a request of the page failed")
-
-    for module in (queueing, route_utils, routes):
-        module.traceback = SimpleNamespace(print_exc=log)  # type: ignore[attr-defined]
 
 
 def clean_up_uploads() -> None:
