@@ -242,13 +242,6 @@ def test_a_real_servers_log_is_json_and_has_no_secrets(
                 client.get("/api/v1/runs", auth=("ann", "password-secret"))
                 client.get("/api/v1/runs", headers={"Cookie": "session=cookie-secret"})
                 client.post("/login", data={"name": "ann", "password": "form-secret"})
-                while client.get("/gradio_api/info", headers=headers).status_code == 503:
-                    pass  # the page is being built
-                stolen = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-                body = {"data": [stolen, "utterance", False]}
-                url = "/gradio_api/call/recognize"
-                event = client.post(url, json=body, headers=headers).json()["event_id"]
-                assert "event: error" in client.get(f"{url}/{event}", headers=headers).text
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.stderr is not None
@@ -259,5 +252,3 @@ def test_a_real_servers_log_is_json_and_has_no_secrets(
     assert "secret" not in text and key not in text and "Bearer" not in text
     mine = {line["logger"] for line in log if line.get("request_id") == "r5"}
     assert {"emotion.services.recognitions", "emotion.api.request_ids"} <= mine
-    (failed,) = (line for line in log if line["logger"] == "emotion.ui.gradio_patches")
-    assert "InvalidPathError" in failed["exception"]
