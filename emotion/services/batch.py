@@ -182,6 +182,7 @@ class Batch:
         self.ended: list[Ended] = []
         self.lines = LineSpool(plan.folder / "lines")
         self.error: EmotionError | None = None
+        self._writing = threading.Lock()
         self.grown = Listeners()
         self.changed = Listeners()
         self._plan = plan
@@ -189,7 +190,6 @@ class Batch:
         self._places = places
         self._ahead = ahead
         self._cancelled = False
-        self._failed = 0
         self._done_s = 0.0
         self._began = 0.0  # by the monotonic clock
         self._running: dict[int, RecognitionJob] = {}
@@ -205,10 +205,11 @@ class Batch:
     @property
     def progress(self) -> BatchProgress:
         """How far it is now."""
-        total, done = len(self._plan.items), len(self.ended)
+        total, ended = len(self._plan.items), tuple(self.ended)
+        done, failed = len(ended), sum(one.failed for one in ended)
         running = list(self._running.values())
         done_s = self._done_s + sum(job.progress.done_s for job in running)
-        total_s: float | None = self._done_s if done == total else None
+        total_s: float | None = self._done_s if self.state == "done" else None
         left_s = self._left_s(done, total)
         stage: State | None = None
         if total == 1 and running and self.state in ("queued", "running"):
@@ -216,7 +217,7 @@ class Batch:
             total_s, left_s = now.total_s or None, now.left_s
             stage = None if now.state in ENDED else now.state
         return BatchProgress(
-            self.state, total, done, self._failed, done_s, total_s, left_s, stage
+            self.state, total, done, failed, done_s, total_s, left_s, stage
         )  # fmt: skip
 
     def _left_s(self, done: int, total: int) -> float | None:
@@ -351,8 +352,13 @@ class Batch:
             stop()
 
     async def _keep(self, index: int, item: BatchItem, outcome: Outcome) -> None:
+        failed = isinstance(outcome, EmotionError)
+
         def write() -> None:
-            self.lines.append(self._plan.line(index, item.file, outcome))
+            line = self._plan.line(index, item.file, outcome)
+            with self._writing:  # so that both are in the same order
+                self.lines.append(line)
+                self.ended.append(Ended(index, item.file, failed))
             if item.folder is not None:
                 shutil.rmtree(item.folder, ignore_errors=True)
 
@@ -362,9 +368,6 @@ class Batch:
             self._done_s += job.progress.done_s
         if self.started_at is None:  # it failed before it was a job
             self._start()
-        failed = isinstance(outcome, EmotionError)
-        self._failed += failed
-        self.ended.append(Ended(index, item.file, failed))
         self._tell()
 
 
