@@ -42,7 +42,7 @@ from emotion.core.access_errors import UnprotectedError
 from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import AddressError, EmotionError, PortInUseError
 from emotion.core.imports import large_import
-from emotion.core.memory import few_arenas
+from emotion.core.memory import few_arenas, few_kernels
 from emotion.services.live import FOLDER_PREFIX, LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
@@ -270,6 +270,7 @@ def serve(config: Config) -> None:
     check_protected(config.server)
     allow_many_connections()
     few_arenas()
+    few_kernels()
     server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
     listener = _bind(config.server.host, config.server.port)
     with listener:
