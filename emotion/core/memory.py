@@ -16,7 +16,7 @@ from typing import Any, Final
 
 _M_ARENA_MAX: Final = -8  # of <malloc.h>
 _ARENAS: Final = 2
-_KERNELS: Final = "64"
+_KERNELS: Final = "256"
 INTERVAL_S: Final = 5.0
 
 
