@@ -31,6 +31,7 @@ def case(expected: Expected = "either") -> Case:
     return Case(3, Mutated("kind", "what", "a.wav", b"", expected), "raw", Sent())
 
 
+@pytest.mark.slow
 def test_ten_cases_against_a_real_server(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_failures_are_shown_with_how_to_make_them_again() -> None:
     assert not report.ok and "amr" in lines[-2]
 
 
+@pytest.mark.slow
 def test_one_case_alone_with_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "4", "--save", str(tmp_path)]) == 0
     assert '"number": 4' in capsys.readouterr().out

@@ -77,6 +77,7 @@ def test_a_server_that_does_not_start(
         raise AssertionError
 
 
+@pytest.mark.slow
 def test_a_short_run_of_the_whole(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def test_waiting_ends() -> None:
     assert until(lambda: True, 0) and not until(lambda: False, 0.01)
 
 
+@pytest.mark.slow
 def test_the_recordings_are_of_several_codings(tmp_path: Path) -> None:
     files = kill_server.recordings(tmp_path)
     assert {file.suffix for file in files} == {".ogg", ".mp3", ".flac", ".wav"}

@@ -18,6 +18,7 @@ def failed(report: Report, outputs: Path) -> list[str]:
     return [check.name for check in _checks(report, outputs) if not check.ok]
 
 
+@pytest.mark.slow
 def test_twenty_requests_against_a_real_server(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

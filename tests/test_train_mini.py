@@ -301,6 +301,7 @@ def test_prediction_does_not_depend_on_the_batch(
 # -- command line -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cross_validation_from_the_command_line(
     manifest: Path,
     tmp_path: Path,
