@@ -186,32 +186,14 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     retention = Retention(service.store, config.server)
     sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        remove_dead(Path(tempfile.gettempdir()), FOLDER_PREFIX)
-        model.start()
-        retention.start()
-        task = asyncio.create_task(host.run())
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(service.close)
-            host.stop()
-            await asyncio.wait([task], timeout=_PAGE_S)
-            task.cancel()  # the page is still being built
-            await asyncio.wait([task])
-            await asyncio.to_thread(model.stop)
-            await asyncio.to_thread(retention.stop)
-            sessions.close_all()
-
+    host = PageHost(config, service, sessions)
     app = FastAPI(
         title="Emotion2Vec+",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=lambda _: _running(model, service, retention, sessions, host),
         docs_url=None,
         redoc_url=None,
     )
-    host = PageHost(config, service, sessions)
     add_routes(app, model, lambda: host.ready)
     app.add_middleware(StopMiddleware)
     gate = Gate(config.server)
@@ -226,6 +208,32 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     app.state.service = service
     app.state.page = host
     return app
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    model: ModelService,
+    service: RecognitionService,
+    retention: Retention,
+    sessions: LiveSessions,
+    host: PageHost,
+) -> AsyncIterator[None]:
+    """Starts what runs beside the requests, and ends it."""
+    remove_dead(Path(tempfile.gettempdir()), FOLDER_PREFIX)
+    model.start()
+    retention.start()
+    task = asyncio.create_task(host.run())
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(service.close)
+        host.stop()
+        await asyncio.wait([task], timeout=_PAGE_S)
+        task.cancel()  # the page is still being built
+        await asyncio.wait([task])
+        await asyncio.to_thread(model.stop)
+        await asyncio.to_thread(retention.stop)
+        sessions.close_all()
 
 
 class Server(uvicorn.Server):

@@ -15,9 +15,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from emotion.audio import decode
-from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
+from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig, Config
 from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
+from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
 from emotion.storage.run_store import RunStore
 from tests.fakes import FakeDetector, FakeEngine, FakeHub, FakeService
@@ -175,3 +176,18 @@ def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     monkeypatch.setattr("emotion.services.model_service.locate", made.locate)
     monkeypatch.setattr("emotion.models.download.fetch", made.fetch)
     return made
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Config], ModelService]]:
+    """Starts services of real models; they end with the test."""
+    services: list[ModelService] = []
+
+    def run(config: Config) -> ModelService:
+        services.append(ModelService(config))
+        services[-1].start()
+        return services[-1]
+
+    yield run
+    for service in services:
+        service.stop()

@@ -191,7 +191,8 @@ def test_a_session_in_the_browser(keys: Path, users: Path) -> None:
         assert client.get("/who").status_code == 401
 
 
-def test_the_login_page_slows_down_too(users: Path) -> None:
+def test_the_login_page_slows_down_too(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion.api.refusals._PATIENCE_S", 0.01)
     with client_of(auth_file=users) as client:
         for _ in range(5):
             assert client.post("/login", data={"name": "bob", "password": "x"}).status_code == 401

@@ -14,7 +14,6 @@ from emotion.core.errors import (
     AudioEmptyError,
     BusyError,
     CancelledError,
-    ConfigError,
     JobNotFoundError,
     JobRunningError,
     ModelNotReadyError,
@@ -321,11 +320,6 @@ def test_closing_cancels_everything(bench: Bench) -> None:
         manager.submit("c")
 
 
-def test_limits_are_checked() -> None:
-    with pytest.raises(ConfigError, match="workers"):
-        JobLimits(workers=0)
-
-
 def test_a_listener_hears_every_change_until_it_ends(
     manager: JobManager[str, str], bench: Bench
 ) -> None:
@@ -398,9 +392,3 @@ def test_a_subscription_ends_under_the_lock(manager: JobManager[str, str], bench
     assert ended.is_set() and job._listeners == []
     bench.gate.set()
     job.result(WAIT_S)
-
-
-def test_workers_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, workers in ((None, 4), (2, 4), (8, 8), (64, 16)):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        assert JobLimits().workers == workers

@@ -86,7 +86,10 @@ def test_refusals_are_problems_in_the_visitors_language(
     assert int(waiting.headers["retry-after"]) > 0
 
 
-def test_a_part_has_a_limit_and_so_has_a_recording(client: TestClient) -> None:
+def test_a_part_has_a_limit_and_so_has_a_recording(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotion.api.refusals._PATIENCE_S", 0.01)
     address = f"/api/v1/live/{begin(client)}"
     large = client.post(f"{address}?sequence=0", content=bytes(2 * 16_000 * 31))
     assert (large.status_code, large.json()["code"]) == (413, "request_too_large")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emotion.api.asking import note_body_read
 from emotion.api.problems import (
     MEDIA_TYPE,
     RETRY_AFTER_S,
@@ -70,6 +71,16 @@ def app() -> FastAPI:
 
     @router.post("/api/v1/fail/{name}")
     def also(name: str) -> None: ...
+
+    @router.post("/api/v1/fail-early/{name}")
+    async def early(name: str) -> None:
+        raise RAISED[name]
+
+    @router.post("/api/v1/fail-late/{name}")
+    async def late(request: Request, name: str) -> None:
+        await request.body()
+        note_body_read(request)
+        raise RAISED[name]
 
     @router.get("/api/v1/options")
     def options(options: Annotated[Options, Query()]) -> Options:
@@ -160,9 +171,13 @@ def test_when_to_try_again(client: TestClient, name: str, status: int) -> None:
 
 
 def test_after_a_body_that_is_too_large_the_connection_ends(client: TestClient) -> None:
-    answer = client.get("/api/v1/fail/large")
+    answer = client.post("/api/v1/fail-early/large", content=b"RIFF")
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
     assert "32 MB" in answer.json()["detail"]
+    for read in (client.get("/api/v1/fail/large"), client.post("/api/v1/fail-late/large")):
+        assert read.status_code == 413 and "connection" not in read.headers
+    late = client.post("/api/v1/fail-late/busy", content=b"RIFF")
+    assert late.status_code == 429 and "connection" not in late.headers
 
 
 def test_what_nobody_foresaw_tells_no_secrets(

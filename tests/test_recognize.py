@@ -304,6 +304,7 @@ def test_busy_and_stopping(
         service.jobs.submit(JobRequest(path))
     answer = post_file(api, path)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.headers["connection"] == "close"  # the recording was not waited for
     fake_engine.gate.set()
     service.close()
     answer = post_file(api, path)

@@ -58,6 +58,14 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
         pytest.fail("it started")
 
 
+def test_a_model_that_cannot_be_loaded_ends_the_wait(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="no-such-model"),
+        OwnServer(tmp_path, str(tmp_path / "no-such-model")),
+    ):
+        pytest.fail("it started")
+
+
 def test_few_of_many() -> None:
     assert listed([]) == "" and listed(["a", "b"]) == "a, b"
     assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"

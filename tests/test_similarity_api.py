@@ -203,6 +203,7 @@ def test_one_bad_recording_ends_it(
 def test_files_that_are_too_large_together(
     service: RecognitionService, wav: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("emotion.api.refusals._PATIENCE_S", 0.01)
     data = encoded(wav())
     with TestClient(app_of(service, configured(maximum_bytes=100_000))) as client:
         answer = compare(client, {"audio_base64": data}, {"audio_base64": data})

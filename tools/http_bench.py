@@ -17,17 +17,13 @@ the page, again and again, or WAV files of a folder::
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import json
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +36,9 @@ from emotion.core.config import SAMPLE_RATE_HZ, AudioConfig
 from emotion.core.paths import examples_dir
 from emotion.inference.engine_base import EngineBase
 from emotion.recognition.recognizer import Recognizer
+from tools.reliability.server import OwnServer
 
 CLIP_S = 5.0
-READY_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -122,47 +118,6 @@ def wav_of(samples: Samples, folder: Path) -> bytes:
     path = folder / "clip.wav"
     write_wav(path, samples)
     return path.read_bytes()
-
-
-@contextlib.contextmanager
-def server(model: str, folder: Path) -> Iterator[str]:
-    """A server with a model, as long as the block runs; gives its address.
-
-    Raises:
-        RuntimeError: It ends, or does not become ready.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable, "-m", "emotion", "serve", "--offline", "--model", model,
-        "--port", str(port), "--output-dir", str(folder / "outputs"),
-    ]  # fmt: skip
-    log = folder / "server.log"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(address, process, log)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{address}/readyz").is_success:
-                return
-            if httpx.get(f"{address}/api/v1/status").json()["phase"] == "failed":
-                break
-        time.sleep(0.1)
-    raise RuntimeError(f"the server did not become ready:\n{log.read_text('utf-8', 'replace')}")
 
 
 def measure_one(client: httpx.Client, engine_s: float, wav: bytes, repeats: int) -> list[Overhead]:
@@ -258,11 +213,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = Recognizer.load(asked.model, offline=True).model.engine
     one_s, many_s = engine_times(engine, single, clips, asked.repeats, asked.rounds)
     del engine
-    with tempfile.TemporaryDirectory() as name, server(asked.model, Path(name)) as address:
+    with tempfile.TemporaryDirectory() as name, OwnServer(Path(name), asked.model) as server:
         folder = Path(name)
         wavs = [wav_of(clip, folder) for clip in clips]
         audio_s = sum(clip.size for clip in clips) / SAMPLE_RATE_HZ
-        with httpx.Client(base_url=address, timeout=600, trust_env=False) as client:
+        with httpx.Client(base_url=server.address, timeout=600, trust_env=False) as client:
             ones = measure_one(client, one_s, wav_of(single, folder), asked.repeats)
             many = measure_many(client, many_s, wavs, audio_s, asked.rounds)
     print(json.dumps(as_json(ones, many)) if asked.json else table(ones, many))

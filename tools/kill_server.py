@@ -27,7 +27,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import wave
 from collections import Counter
@@ -44,14 +43,13 @@ from emotion.core.paths import PROJECT_DIR
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.storage.run_store import AUDIO_FILE, RESULT_FILE, run_ids
 from tests.hub_server import HubServer
+from tools.reliability.busy import STOP_S, Work
 
 MARK = "EMOTION_KILL_SERVER"
 MINI = PROJECT_DIR / "models" / EMBEDDED
 BY_DESIGN = (200, 201, 499, 503)  # of valid requests, while the server works or stops
 READY_S = 120.0
-STOP_S = 40.0
 ORPHANS_S = 20.0  # a decoder whose reader was killed ends when it writes next
-_WORKERS = 5
 _MOMENT_S = 2.5
 
 
@@ -163,74 +161,6 @@ def recordings(folder: Path) -> list[Path]:
         subprocess.run(command, check=True)
         made.append(target)
     return made
-
-
-class Work:
-    """Keeps a server busy until it is gone.
-
-    Args:
-        address: The server's.
-        files: What is sent.
-        rng: Chooses.
-    """
-
-    def __init__(self, address: str, files: list[Path], rng: random.Random) -> None:
-        self.statuses: Counter[int] = Counter()
-        self._address = address
-        self._files = files
-        self._stop = threading.Event()
-        seeds = [rng.random() for _ in range(_WORKERS)]
-        self._threads = [
-            threading.Thread(target=self._recognise, args=(random.Random(seed),), daemon=True)
-            for seed in seeds
-        ]
-        for task in (self._live, self._upload):
-            self._threads.append(threading.Thread(target=task, daemon=True))
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> bool:
-        """Ends all that is sent; whether it ended."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(STOP_S)
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def _recognise(self, rng: random.Random) -> None:
-        while not self._stop.is_set():
-            options = {
-                "granularity": rng.choice(("utterance", "frame", "segment")),
-                "extract_embedding": rng.choice(("true", "false")),
-                "exports": "all",
-            }
-            self._post("/api/v1/recognize", rng.choice(self._files).read_bytes(), options)
-
-    def _post(self, path: str, content: object, query: dict[str, str]) -> httpx.Response | None:
-        try:
-            url = self._address + path
-            answer = httpx.post(url, content=content, params=query, timeout=STOP_S)  # type: ignore[arg-type]
-        except httpx.TransportError:  # the server is gone
-            self._stop.wait(0.05)
-            return None
-        self.statuses[answer.status_code] += 1
-        return answer
-
-    def _live(self) -> None:
-        begun = self._post("/api/v1/live", b"", {})
-        part, number = self._files[-1].read_bytes()[44 : 44 + 32_000], 0
-        while begun is not None and begun.status_code == 201 and not self._stop.is_set():
-            path = f"/api/v1/live/{begun.json()['id']}"
-            if self._post(path, part, {"sequence": str(number)}) is None:
-                return
-            number += 1
-            self._stop.wait(0.1)
-
-    def _upload(self) -> None:
-        def slowly() -> Iterator[bytes]:
-            while not self._stop.wait(0.05):
-                yield b"RIFF" * 256
-
-        self._post("/api/v1/recognize", slowly(), {})
 
 
 def half_runs(outputs: Path) -> list[str]:

@@ -57,6 +57,18 @@ def check_operator(connection: HTTPConnection) -> None:
         raise OperatorOnlyError()
 
 
+def has_unread_body(connection: HTTPConnection) -> bool:
+    """Whether the request has a body that nobody has read to its end (`note_body_read`)."""
+    headers = connection.headers
+    sent = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return sent and not getattr(connection.state, "body_read", False)
+
+
+def note_body_read(request: Request) -> None:
+    """Notes that the whole body has been read: an answer need not wait for the rest of it."""
+    request.state.body_read = True
+
+
 def request_id_of(connection: HTTPConnection) -> str:
     """The id of the request, which answers and the log carry."""
     return str(getattr(connection.state, "request_id", ""))

@@ -89,6 +89,7 @@ def router(context: Context) -> APIRouter:
         `InferenceClient(base_url="http://HOST/api/v1/audio-classification", api_key=KEY)`; in
         JavaScript `endpointUrl`, and `retry_on_error: false`, because huggingface.js repeats a
         request that got 503 without a pause."""
+        context.service.jobs.check()
         async with context.uploads.folder() as folder:
             path, parameters = await _recording(context, request, query, folder)
             job = context.service.jobs.submit(

@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from emotion.api.asking import caller_of
 from emotion.api.context import Context
 from emotion.api.runs import owner_of_runs
+from emotion.api.sources import Named
 from emotion.api.waiting import finish_all
 from emotion.core.errors import RunNotFoundError
 from emotion.core.options import RecognitionOptions
@@ -30,18 +31,9 @@ _WIDEST: Final = 16_384  # values of an embedding
 _OPTIONS: Final = RecognitionOptions(embedding=True)
 
 
-class Item(BaseModel):
-    """What is compared: exactly one of the five."""
+class Item(Named):
+    """What is compared: exactly one of the three `audio_…`, `run_id` and `embedding`."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    audio_base64: str | None = Field(None, description="A recording in base64, or a data: URL")
-    audio_path: str | None = Field(
-        None, description="A file below the folder that the server's --input-root names"
-    )
-    audio_url: str | None = Field(
-        None, description="An address on a host that the server's --allow-url-host names"
-    )
     run_id: str | None = Field(None, description="A run that was stored with its embedding")
     embedding: list[FiniteFloat] | None = Field(
         None, min_length=1, max_length=_WIDEST, description="An embedding"
@@ -49,11 +41,6 @@ class Item(BaseModel):
     name: str | None = Field(
         None, max_length=200, description="Name in the answer; by default the file's or the run's"
     )
-
-    @property
-    def filename(self) -> str | None:
-        """What a recording in base64 is called."""
-        return self.name
 
 
 @dataclass(frozen=True)

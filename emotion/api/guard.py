@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emotion.api.asking import language_of, request_id_of
+from emotion.api.asking import has_unread_body, language_of, request_id_of
 from emotion.api.gate import Gate
 from emotion.api.problems import problem_response
 from emotion.core.access_errors import TriesError, UnauthorizedError
@@ -76,5 +76,6 @@ async def _refuse(
         if isinstance(error, TriesError):
             headers = {"Retry-After": str(error.params["wait_s"])}
         language, request_id = language_of(connection), request_id_of(connection)
-        response = problem_response(error, language, request_id, headers)
+        unread = has_unread_body(connection)
+        response = problem_response(error, language, request_id, headers, unread=unread)
     await response(scope, receive, send)

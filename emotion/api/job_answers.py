@@ -12,6 +12,7 @@ from emotion.api.answers import PREFIX, dumps, recognition
 from emotion.api.openapi import TONE
 from emotion.api.options import EmbeddingFormat, RecognizeBody
 from emotion.api.problems import Problem
+from emotion.api.sources import Named
 from emotion.core.errors import EmotionError
 from emotion.core.i18n import Lang
 from emotion.services.batch import Batch, BatchState, Outcome
@@ -19,21 +20,6 @@ from emotion.services.batch import Batch, BatchState, Outcome
 JOBS: Final = f"{PREFIX}/jobs"
 MOST_FILES: Final = 1000
 NDJSON: Final = "application/x-ndjson"
-
-
-class JobItem(BaseModel):
-    """One recording: exactly one of the three `audio_…`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    audio_base64: str | None = Field(None, description="The recording in base64, or a data: URL")
-    audio_path: str | None = Field(
-        None, description="A file below the folder that the server's --input-root names"
-    )
-    audio_url: str | None = Field(
-        None, description="An address on a host that the server's --allow-url-host names"
-    )
-    filename: str | None = Field(None, description="Name of the recording in `audio_base64`")
 
 
 class JobsBody(RecognizeBody):
@@ -55,7 +41,7 @@ class JobsBody(RecognizeBody):
         },
     )
 
-    items: list[JobItem] | None = Field(None, description=f"1 to {MOST_FILES} recordings")
+    items: list[Named] | None = Field(None, description=f"1 to {MOST_FILES} recordings")
 
 
 class JobLinks(BaseModel):

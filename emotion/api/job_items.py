@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from emotion.api.job_answers import MOST_FILES, JobItem, JobsBody
-from emotion.api.sources import Sources
+from emotion.api.job_answers import MOST_FILES, JobsBody
+from emotion.api.sources import Named, Sources
 from emotion.api.uploads import safe_name
 from emotion.core.errors import ConfigError, EmotionError
 from emotion.services.batch import BatchItem
@@ -46,7 +46,7 @@ async def named(sources: Sources, body: JobsBody, folder: Path) -> list[BatchIte
     return [await _item(sources, *numbered, folder) for numbered in enumerate(body.items)]
 
 
-async def _item(sources: Sources, number: int, item: JobItem, folder: Path) -> BatchItem:
+async def _item(sources: Sources, number: int, item: Named, folder: Path) -> BatchItem:
     own = folder / f"{number:04}"
     own.mkdir()
     if item.audio_url is not None and item.audio_base64 is None and item.audio_path is None:

@@ -28,9 +28,7 @@ from emotion.api.job_items import named, uploaded
 from emotion.api.job_streams import END, HEADERS, cancelling, events, lines
 from emotion.api.openapi import inlined, problems, request_body
 from emotion.api.options import QueryOptions, RecognizeOptions
-from emotion.api.problems import problem_response
 from emotion.core.access_errors import SharedServerError
-from emotion.core.errors import BusyError
 from emotion.services.batch import Batch, BatchPlan
 from emotion.services.recognitions import JobRequest
 
@@ -71,11 +69,7 @@ def _add_begin(routes: APIRouter, context: Context) -> None:
         `audio_base64`, `audio_path` and `audio_url`, or `items`, a list of such. The options are
         those of `/recognize` and count for all. With `Accept: application/x-ndjson` the answer is
         200 and the results as they come; if the connection ends, so does the job."""
-        try:
-            context.batches.check()
-        except BusyError as e:  # before the recordings are read
-            language, request_id = language_of(request), request_id_of(request)
-            return problem_response(e, language, request_id, unread=True)
+        context.batches.check()  # before the recordings are read
         batch = await _begin(context, request, query)
         own = _job(batch, request)
         if NDJSON in _accepted(request):

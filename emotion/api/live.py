@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from emotion.api.asking import note_body_read
 from emotion.core.config import SAMPLE_RATE_HZ
 from emotion.core.request_errors import RequestTooLargeError
 from emotion.services.live import STEP_S, WINDOW_S, LiveSessions
@@ -42,6 +43,7 @@ def add_live(app: FastAPI, sessions: LiveSessions) -> None:
             body += chunk
             if len(body) > _MOST_BYTES:
                 raise RequestTooLargeError(maximum_mb=_MOST_BYTES / 1e6)
+        note_body_read(request)
         samples = np.frombuffer(body, "<i2", len(body) // 2).astype(np.float32)
         samples /= 32768
         readings = await asyncio.to_thread(sessions.add, live_id, sequence, samples)

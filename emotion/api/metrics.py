@@ -95,7 +95,7 @@ def _requests(watch: Watch) -> Iterator[Metric]:
     for kind, count in watch.requests.answered().items():
         answered.add_metric(kind, count)
     yield answered
-    text = "How long requests took, until the answer began for an event stream"
+    text = "How long requests took; streams count until they begin"
     yield _histograms("http_request_duration_seconds", text, "route", watch.requests.routes())
     open_now = watch.requests.open
     yield _gauge("http_requests_in_progress", "Requests that are being answered", open_now)

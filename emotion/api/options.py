@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from emotion.api.openapi import TONE
 from emotion.api.problems import invalid_of
+from emotion.api.sources import Named
 from emotion.core.errors import ConfigError
 from emotion.core.i18n import Lang
 from emotion.core.labels import LABEL_SETS, LABELS
@@ -178,7 +179,7 @@ class QueryOptions(RecognizeOptions):
     )
 
 
-class RecognizeBody(RecognizeOptions):
+class RecognizeBody(RecognizeOptions, Named):
     """A recording in JSON: exactly one of the three `audio_…`, and options."""
 
     model_config = ConfigDict(
@@ -190,15 +191,6 @@ class RecognizeBody(RecognizeOptions):
             ]
         },
     )
-
-    audio_base64: str | None = Field(None, description="The recording in base64, or a data: URL")
-    audio_path: str | None = Field(
-        None, description="A file below the folder that the server's --input-root names"
-    )
-    audio_url: str | None = Field(
-        None, description="An address on a host that the server's --allow-url-host names"
-    )
-    filename: str | None = Field(None, description="Name of the recording in `audio_base64`")
 
 
 def from_form(fields: Mapping[str, Sequence[str]]) -> RecognizeOptions:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
-from emotion.api.asking import language_of, request_id_of
+from emotion.api.asking import has_unread_body, language_of, request_id_of
 from emotion.api.refusals import RefusalResponse
 from emotion.core.access_errors import (
     HostForbiddenError,
@@ -207,7 +207,7 @@ def problem_response(
         language: Of its texts.
         request_id: Of the request.
         headers: More of them.
-        unread: Whether the body was not read to its end, which some errors say themselves.
+        unread: Whether the request's body has not been read to its end.
     """
     problem = Problem.of(error, language, request_id)
     extra = dict(headers or {})
@@ -215,7 +215,6 @@ def problem_response(
         extra.setdefault("Retry-After", str(RETRY_AFTER_S[problem.status]))
     if isinstance(error, MethodNotAllowedError):
         extra["Allow"] = str(error.params["allowed"])
-    unread = unread or isinstance(error, (RequestTooLargeError, UploadTimeoutError))
     kind = RefusalResponse if unread else JSONResponse
     return kind(problem.model_dump(), problem.status, extra, media_type=MEDIA_TYPE)
 
@@ -236,10 +235,14 @@ async def plain_problem(request: Request, error: Exception) -> PlainTextResponse
 def add_handlers(app: FastAPI) -> None:
     """Answers each error of a route with its problem."""
 
+    def answer(request: Request, error: EmotionError) -> JSONResponse:
+        language, request_id = language_of(request), request_id_of(request)
+        return problem_response(error, language, request_id, unread=has_unread_body(request))
+
     @app.exception_handler(EmotionError)
     async def _known(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, EmotionError)
-        return problem_response(error, language_of(request), request_id_of(request))
+        return answer(request, error)
 
     @app.exception_handler(ClientDisconnect)
     async def _gone(request: Request, _: Exception) -> JSONResponse:
@@ -249,8 +252,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        found = invalid(error.errors())
-        return problem_response(found, language_of(request), request_id_of(request))
+        return answer(request, invalid(error.errors()))
 
 
 # What an option must be, by pydantic's type of error; ``{name}`` is from the error's context.

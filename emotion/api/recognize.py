@@ -34,6 +34,7 @@ def router(context: Context) -> APIRouter:
         """The recording is a multipart `file`, the raw body, or in JSON exactly one of
         `audio_base64`, `audio_path` and `audio_url`. Options are query parameters, form fields or
         JSON fields; those in the body come first."""
+        context.service.jobs.check()
         async with context.uploads.folder() as folder:
             options, path = await recording(context, request, query, folder)
             work = JobRequest(

@@ -22,6 +22,8 @@ from emotion.core.request_errors import InternalError
 logger = logging.getLogger(__name__)
 
 HEADER: Final = "X-Request-ID"
+# Their answers take as long as what they tell of; what counts is when they begin.
+_STREAMS: Final = ("text/event-stream", "application/x-ndjson")
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -59,7 +61,7 @@ class RequestIdMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = request_id
-                if headers.get("content-type", "").startswith("text/event-stream"):
+                if headers.get("content-type", "").startswith(_STREAMS):
                     stream_s = time.perf_counter() - started
             await send(message)
 
@@ -76,16 +78,19 @@ class RequestIdMiddleware:
             took_s, call = time.perf_counter() - started, is_api(scope)
             self._stats.ended(scope, status, took_s if stream_s is None else stream_s, call=call)
             if call:
-                polled = scope["path"] in POLLS
-                logger.log(
-                    logging.DEBUG if polled else logging.INFO,
-                    "%s %s %s in %.0f ms",
-                    scope["method"],
-                    quote(scope["path"]),  # a path may hold the end of a line
-                    status or "unanswered",
-                    1000 * took_s,
-                )
+                _log(scope, status, took_s)
             logs.request_id.reset(token)
+
+
+def _log(scope: Scope, status: int, took_s: float) -> None:
+    logger.log(
+        logging.DEBUG if scope["path"] in POLLS else logging.INFO,
+        "%s %s %s in %.0f ms",
+        scope["method"],
+        quote(scope["path"]),  # a path may hold the end of a line
+        status or "unanswered",
+        1000 * took_s,
+    )
 
 
 def is_api(scope: Scope) -> bool:

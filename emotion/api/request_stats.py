@@ -69,8 +69,8 @@ class RequestStats:
         Args:
             scope: Its ASGI scope, with the route that was found.
             status: Of the answer; 0 where there was none.
-            took_s: How long it took: until the answer began for an event stream, which a page
-                keeps open for hours, else until it was complete.
+            took_s: How long it took: until the answer began for a stream, which may last for
+                hours, else until it was complete.
             call: Whether it was a call of the API.
         """
         route = route_of(scope)

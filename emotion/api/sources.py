@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from emotion.api.problems import invalid_of
@@ -21,16 +21,19 @@ from emotion.services.fetch import TIMEOUT_S, Fetcher
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
-class Named(Protocol):
-    """A body that names a recording."""
+class Named(BaseModel):
+    """A JSON body, or a part of one, that names a recording: exactly one of the three `audio_…`."""
 
-    audio_base64: str | None
-    audio_path: str | None
-    audio_url: str | None
+    model_config = ConfigDict(extra="forbid")
 
-    @property
-    def filename(self) -> str | None:
-        """Name of the recording in ``audio_base64``."""
+    audio_base64: str | None = Field(None, description="The recording in base64, or a data: URL")
+    audio_path: str | None = Field(
+        None, description="A file below the folder that the server's --input-root names"
+    )
+    audio_url: str | None = Field(
+        None, description="An address on a host that the server's --allow-url-host names"
+    )
+    filename: str | None = Field(None, description="Name of the recording in `audio_base64`")
 
 
 class Sources:

@@ -21,6 +21,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from emotion.api.asking import note_body_read
 from emotion.core.errors import OutputError
 from emotion.core.request_errors import (
     RequestInvalidError,
@@ -177,6 +178,7 @@ async def _limited(request: Request, limit: int, shown: int) -> AsyncIterator[by
         if size > limit:
             raise error
         yield chunk
+    note_body_read(request)
 
 
 class _Spool:

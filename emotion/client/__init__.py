@@ -5,8 +5,9 @@ It imports neither torch nor Gradio.
 
 from emotion.client.asynchronous import AsyncClient
 from emotion.client.calls import Recording, ServerPath
-from emotion.client.results import ApiError, Finished, Job, Recognition, RunItem, Similarity
+from emotion.client.results import ApiError, Finished, Job, Recognition, Similarity
 from emotion.client.sync import Client
+from emotion.storage.run_index import RunSummary
 
 __all__ = [
     "ApiError",
@@ -16,7 +17,7 @@ __all__ = [
     "Job",
     "Recognition",
     "Recording",
-    "RunItem",
+    "RunSummary",
     "ServerPath",
     "Similarity",
 ]

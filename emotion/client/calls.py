@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import httpx
 
-from emotion.client.results import ApiError, Job, Recognition, RunItem, Similarity
+from emotion.client.results import ApiError, Job, Recognition, Similarity, run_of
 from emotion.core.i18n import Lang
 from emotion.core.options import RecognitionOptions
+from emotion.storage.run_index import RunSummary
 
 API: Final = "/api/v1"
 _NAMELESS: Final = "recording"
@@ -121,11 +122,11 @@ def cancel(job_id: str) -> Call[None]:
     return Call("DELETE", f"{API}/jobs/{quote(job_id, '')}", lambda _: None)
 
 
-def runs(query: Mapping[str, Any]) -> Call[list[RunItem]]:
+def runs(query: Mapping[str, Any]) -> Call[list[RunSummary]]:
     """``GET /runs``."""
     given = {name: value for name, value in query.items() if value is not None}
     path = f"{API}/runs?{httpx.QueryParams(given)}"
-    return Call("GET", path, lambda answer: [RunItem.of(run) for run in answer.json()["runs"]])
+    return Call("GET", path, lambda answer: [run_of(run) for run in answer.json()["runs"]])
 
 
 def run(run_id: str) -> Call[Recognition]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.core.results import Result
+from emotion.storage.run_index import RunSummary
 
 
 class ApiError(Exception):
@@ -129,23 +130,9 @@ class Job:
         return cls(**_known(cls, data))
 
 
-@dataclass(frozen=True)
-class RunItem:
-    """One stored run in a list; `emotion.storage.run_index.RunSummary` says what each is."""
-
-    run_id: str
-    timestamp: str
-    file: str
-    duration_s: float
-    emotion: str
-    confidence: float
-    model: str
-    granularity: str
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> RunItem:
-        """From the answer of the server."""
-        return cls(**_known(cls, data))
+def run_of(data: Mapping[str, Any]) -> RunSummary:
+    """One stored run, from a list of the server."""
+    return RunSummary(**_known(RunSummary, data))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ import httpx
 from emotion.client import calls
 from emotion.client.calls import DEFAULTS, Call, Recording
 from emotion.client.connection import LIMITS, headers_of, is_broken, timeout_of
-from emotion.client.results import Finished, Job, Recognition, RunItem, Similarity
+from emotion.client.results import Finished, Job, Recognition, Similarity
 from emotion.client.retries import RETRIES, Retries
 from emotion.core.i18n import Lang
 from emotion.core.options import RecognitionOptions
+from emotion.storage.run_index import RunSummary
 
 _CHUNK_BYTES = 1 << 20
 Answer = TypeVar("Answer")
@@ -165,7 +166,7 @@ class Client:
         name: str | None = None,
         since: str | None = None,
         until: str | None = None,
-    ) -> list[RunItem]:
+    ) -> list[RunSummary]:
         """Stored runs, newest first; `emotion.storage.run_index.RunFilter` says what each is."""
         query = {
             "limit": limit, "offset": offset, "emotion": emotion, "model": model, "name": name,

@@ -15,7 +15,7 @@ from emotion.core.hosts import is_loopback, origin_of
 from emotion.core.logs import LogFormat
 
 SAMPLE_RATE_HZ = 16_000
-_MOST_KEPT = 100_000.0  # days, which dates can still be reckoned with, or gigabytes
+_MOST_KEPT = 100_000.0  # days (more would overflow a date) or gigabytes
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Hub = Literal["ms", "hf"]

@@ -1,4 +1,4 @@
-"""Errors of a server that goes on: what was too large for the memory, and what ended a worker.
+"""Errors after which the engine goes on: out of memory, and a worker that was ended.
 
 Below ``ModelError``: ``MemoryExhaustedError``, ``WorkerEndedError``.
 """

@@ -1,4 +1,4 @@
-"""Workers that outlive what would end their thread."""
+"""Restarts of worker threads: counted, logged, and reported to the callers concerned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Restarts:
         self._lock = threading.Lock()
 
     def error_of(self, cause: BaseException) -> Exception:
-        """What a caller is told: an ordinary error as it is, else that the worker was ended.
+        """The error for a caller: an ordinary error as it is, else that the worker was ended.
 
         Args:
             cause: What was raised in the worker. ``SystemExit`` and its like are counted.
@@ -40,7 +40,7 @@ class Restarts:
         """Counts a restart and logs its cause.
 
         Returns:
-            What those are told who waited for the worker.
+            The error for callers whose work was under way.
         """
         with self._lock:
             self.count += 1

@@ -129,7 +129,7 @@ class MicroBatcher(Generic[Item, Answer]):
             self._thread.join()
 
     def _run(self) -> None:
-        # In the same thread, because a new one may be just what cannot be had.
+        # In the same thread, because starting another may fail too.
         while not self._closed:
             batch: list[tuple[Item, Future[Answer]]] = []
             try:

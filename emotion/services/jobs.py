@@ -271,6 +271,19 @@ class JobManager(Generic[Request, Outcome]):
             self._changed.notify_all()
         return job
 
+    def check(self, visitor: str | None = None) -> None:
+        """Refuses an interactive job where `submit` would, before its recording is received.
+
+        Args:
+            visitor: Who asks; None for a program.
+
+        Raises:
+            JobRunningError: The visitor has a job under way.
+            BusyError: There are too many interactive jobs.
+        """
+        with self._changed:
+            self._check_limits(visitor)
+
     def _start_workers(self) -> None:
         for number in range(len(self._threads), self.limits.workers):
             thread = threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True)

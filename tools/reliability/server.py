@@ -112,7 +112,7 @@ class OwnServer:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_S
         while not self.ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if not self.alive() or self._has_failed() or time.monotonic() > deadline:
                 raise RuntimeError(f"the server did not start:\n{self.log()[-2000:]}")
             time.sleep(_BEAT_S)
 
@@ -124,6 +124,16 @@ class OwnServer:
         try:
             url = f"{self.address}/readyz"
             return bool(self.address) and httpx.get(url, timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _has_failed(self) -> bool:
+        """Whether the model could not be loaded."""
+        try:
+            status = (
+                httpx.get(f"{self.address}/api/v1/status", timeout=10) if self.address else None
+            )
+            return status is not None and status.json()["phase"] == "failed"
         except httpx.TransportError:
             return False
 
