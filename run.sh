@@ -183,7 +183,8 @@ case "$1" in
     ensure requirements.txt requirements-dev.txt
     note_missing_programs
     cd -- "$project"
-    exec "$venv_python" -m pytest "$@"
+    # A process for each core, and all tests of a file in one of them.
+    exec "$venv_python" -m pytest -n logical --maxprocesses 4 --dist loadfile "$@"
     ;;
   check)
     ensure requirements.txt requirements-dev.txt
