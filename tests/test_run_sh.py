@@ -166,7 +166,10 @@ def test_tests_install_both_files_and_run_in_the_project(project: Project) -> No
     project.run("test", "-k", "a b")
     calls = project.calls()
     assert sum(call.startswith("-m pip install") for call in calls) == 2
-    assert calls[-2:] == ["-m pytest -n logical --maxprocesses 4 --dist loadfile -k a b", f"in {project.folder} with {project.folder}"]
+    assert calls[-2:] == [
+        "-m pytest -n logical --maxprocesses 4 --dist loadfile -k a b",
+        f"in {project.folder} with {project.folder}",
+    ]
     project.run("test")
     assert project.installs() == 0
 
