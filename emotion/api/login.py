@@ -48,7 +48,8 @@ border:1px solid var(--line);width:100%}}button{{background:var(--accent);color:
 border-color:transparent;font-weight:600;cursor:pointer}}p{{margin:0;color:var(--bad)}}
 :focus-visible{{outline:2px solid var(--accent);outline-offset:2px}}</style></head>
 <body><main><form method="post" action="login"><h1>{title}</h1>{alert}
-<label>{name}<input name="name" autocomplete="username" required autofocus></label>
+<label>{name}<input name="name" value="{user}" autocomplete="username" required
+autofocus></label>
 <label>{password}<input name="password" type="password" autocomplete="current-password" required>
 </label><button>{sign_in}</button></form></main></body></html>"""
 
@@ -71,11 +72,12 @@ def router(gate: Gate) -> APIRouter:
             identity = await gate.check(request, name, password)
         except TriesError as e:
             message, hint = (pair[0 if lang == "zh" else 1] for pair in error_pairs(e))
-            page = _page(request, f"{message}{'。' if lang == 'zh' else '. '}{hint}", 429)
+            text = f"{message}{'。' if lang == 'zh' else '. '}{hint}"
+            page = _page(request, text[:1].upper() + text[1:], 429, name)
             page.headers["Retry-After"] = str(e.params["wait_s"])
             return page
         if identity is None:
-            return _page(request, _TEXTS[lang]["wrong"], 401)
+            return _page(request, _TEXTS[lang]["wrong"], 401, name)
         answer = RedirectResponse("./", 303, _NO_STORE)
         gate.sessions.begin(identity, answer, request.url.scheme == "https")
         return answer
@@ -99,11 +101,12 @@ async def _fields(request: Request) -> tuple[str, str]:
     return fields.get("name", [""])[0].strip(), fields.get("password", [""])[0]
 
 
-def _page(request: Request, alert: str = "", status: int = 200) -> HTMLResponse:
+def _page(request: Request, alert: str = "", status: int = 200, user: str = "") -> HTMLResponse:
     lang = _language(request)
     page = _PAGE.format(
         **_TEXTS[lang],
         lang="zh-CN" if lang == "zh" else "en",
+        user=html.escape(user),
         alert=f'<p role="alert">{html.escape(alert)}</p>' if alert else "",
     )
     return HTMLResponse(page, status, _NO_STORE)
