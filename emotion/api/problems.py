@@ -23,6 +23,7 @@ from emotion.core.access_errors import (
     TriesError,
     UnauthorizedError,
 )
+from emotion.core.corpus_errors import CorpusError
 from emotion.core.errors import (
     AddressError,
     AudioDecodeError,
@@ -107,6 +108,7 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (HostForbiddenError, 421),
     (RetryRefusedError, 409),
     (SimilarityError, 422),
+    (CorpusError, 422),
     (RequestError, 400),
 )
 

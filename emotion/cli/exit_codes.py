@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emotion.core.corpus_errors import CorpusError, NoRecordingsError
 from emotion.core.errors import (
     AddressError,
     AudioError,
@@ -37,6 +38,8 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (ResultError, 1),
     (RequestError, 1),
     (SimilarityError, 1),
+    (NoRecordingsError, 2),
+    (CorpusError, 1),
     (CancelledError, 130),
 )
 

@@ -221,6 +221,19 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "结果 {run_id} 没有嵌入向量",
         "请打开 extract_embedding 重新识别这段录音",
     ),
+    "corpus_error": ("{reason}", ""),
+    "archive_unusable": (
+        "{file}：无法解压（{reason}）",
+        "请自行解压后使用文件夹，或制作普通的 ZIP 文件",
+    ),
+    "manifest_unreadable": (
+        "{file}：不是可读的录音列表（{reason}）",
+        "CSV 文件需要表头，其中一列名为 path 或 file",
+    ),
+    "no_recordings": (
+        "{given} 中没有录音",
+        "请给出音频或视频文件、文件夹、列表或 ZIP 文件",
+    ),
     "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 
@@ -298,6 +311,13 @@ REASONS_ZH: Final[dict[str, str]] = {
     "inference worker": "推理线程",
     "job worker": "任务线程",
     "model loader": "模型加载线程",
+    # Why an archive or a list of recordings is not used.
+    "it is not a ZIP file, or its end is missing": "不是 ZIP 文件，或文件不完整",
+    "it uses a compression that is not supported": "不支持其压缩方式",
+    "it is encrypted with a password": "有密码加密",
+    "an archive inside an archive is not unpacked": "不解压压缩包中的压缩包",
+    "no column is named path or file": "没有名为 path 或 file 的列",
+    "it is not a text file": "不是文本文件",
     # What an option of a request must be.
     "given": "必填",
     "absent: there is no such option": "不存在的选项",

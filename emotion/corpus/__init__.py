@@ -1,0 +1,1 @@
+"""Many recordings: where they come from, what is kept of each, tables of their results."""
