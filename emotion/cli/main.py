@@ -14,7 +14,17 @@ import sys
 from collections.abc import Callable, Sequence
 
 from emotion import __version__
-from emotion.cli import access, bench, download, export, models, recognize, serve
+from emotion.cli import (
+    access,
+    batch,
+    bench,
+    download,
+    export,
+    models,
+    recognize,
+    serve,
+    watch,
+)
 from emotion.cli.exit_codes import exit_code
 from emotion.cli.options import configuration
 from emotion.core.config import Config
@@ -74,6 +84,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emotion", description="Speech emotion recognition.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (recognize, export, serve, access, models, download, bench):
+    for command in (recognize, batch, watch, export, serve, access, models, download, bench):
         command.add(commands)
     return parser

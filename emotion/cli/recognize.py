@@ -11,22 +11,16 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, get_args
+from typing import TYPE_CHECKING, Any, Union
 
 from emotion.cli import options
+from emotion.cli.asked import add_recognition, asked
 from emotion.cli.exit_codes import exit_code
 from emotion.cli.status_line import StatusLine
 from emotion.core.config import Config
 from emotion.core.errors import EmotionError
-from emotion.core.labels import BY_ID, LABEL_SETS
-from emotion.core.options import (
-    Channels,
-    Granularity,
-    RecognitionOptions,
-    parse_exports,
-    parse_labels,
-    parse_names,
-)
+from emotion.core.labels import BY_ID
+from emotion.core.options import RecognitionOptions
 from emotion.core.results import ChannelResult, Quarter, Result, Segment, clock, readable
 
 if TYPE_CHECKING:
@@ -46,73 +40,9 @@ def add(commands: Any) -> None:
     parents = [options.common(), options.model(), options.hub(), options.audio()]
     parser = commands.add_parser("recognize", help=text, description=text, parents=parents)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    text = (
-        "one result, also curves over time, or a result per speech segment; utterance by default, "
-        "segment with --channels split"
-    )
-    parser.add_argument("--granularity", choices=get_args(Granularity), help=text)
-    for name, text in (
-        ("min", "shortest speech segment, but for isolated speech"),
-        ("max", "longest speech segment, at least twice the shortest and its padding"),
-        ("pad", "silence that is kept on both sides of a speech segment"),
-    ):
-        default = getattr(RecognitionOptions, f"segment_{name}_s")
-        parser.add_argument(
-            f"--segment-{name}",
-            type=float,
-            default=default,
-            metavar="SECONDS",
-            help=f"{text} ({default:g})",
-        )
-    parser.add_argument("--embedding", action="store_true", help="write embedding.npy")
-    text = "audio track, from 1; the first one with sound by default"
-    parser.add_argument("--track", type=int, metavar="N", help=text)
-    _add_channels(parser)
-    _add_labels(parser)
-    text = "recognise only so many seconds from the start"
-    parser.add_argument("--first", type=float, metavar="SECONDS", help=text)
-    text = f"write these into the run folder too; {options.EXPORTS_HELP}"
-    parser.add_argument("--export", metavar="NAMES", default="", help=text)
-    options.add_export_language(parser, "--export-language")
+    add_recognition(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     parser.set_defaults(command=run)
-
-
-def _add_channels(parser: argparse.ArgumentParser) -> None:
-    text = "mix the channels, or give segments, talk time and quarters for each"
-    parser.add_argument("--channels", choices=get_args(Channels), default="mix", help=text)
-    text = "names of the split channels, comma-separated: agent,customer"
-    parser.add_argument("--channel-names", metavar="NAMES", default="", help=text)
-    text = "hear this channel only, from 1"
-    parser.add_argument("--channel", type=int, metavar="N", help=text)
-
-
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    text = f"emotions that compete: {', '.join(LABEL_SETS)}, or a comma-separated list"
-    parser.add_argument("--labels", metavar="NAMES", default="all", help=text)
-    text = "results and segments below this are uncertain, 0 to 1"
-    parser.add_argument("--min-confidence", type=float, metavar="SCORE", default=0.0, help=text)
-
-
-def _asked(args: argparse.Namespace) -> RecognitionOptions:
-    """The options of the command line."""
-    granularity: Any = args.granularity or ("segment" if args.channels == "split" else "utterance")
-    return RecognitionOptions(
-        granularity,
-        args.embedding,
-        args.track,
-        args.channel,
-        segment_min_s=args.segment_min,
-        segment_max_s=args.segment_max,
-        segment_pad_s=args.segment_pad,
-        exports=parse_exports(args.export, frames=granularity == "frame", embedding=args.embedding),
-        export_language=args.export_language,
-        labels=parse_labels(args.labels),
-        min_confidence=args.min_confidence,
-        channels=args.channels,
-        channel_names=parse_names(args.channel_names),
-        first_s=args.first,
-    )
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -120,9 +50,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
     from emotion.recognition.opening import open_model
     from emotion.storage.run_store import RunStore
 
-    asked = _asked(args)  # wrong options are told before the model is loaded
+    wanted = asked(args)  # wrong options are told before the model is loaded
     model = open_model(config, StatusLine().show)
-    work = _Work(model, RunStore(config.server.outputs_dir), asked)
+    work = _Work(model, RunStore(config.server.outputs_dir), wanted)
     worst = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:

@@ -4,7 +4,8 @@
 
     EmotionError
     └── CorpusError
-        └── ArchiveError, ManifestError, NoRecordingsError
+        ├── ArchiveError, ManifestError, NoRecordingsError
+        └── TableExistsError, JournalError, JournalBusyError
 """
 
 from __future__ import annotations
@@ -40,3 +41,27 @@ class NoRecordingsError(CorpusError):
     code = "no_recordings"
     template = "there are no recordings in {given}"
     hint = "Give audio or video files, folders of them, lists or ZIP files"
+
+
+class TableExistsError(CorpusError):
+    """The table of an earlier batch would be replaced, or what an unfinished one has done."""
+
+    code = "table_exists"
+    template = "{file} is there already"
+    hint = "Use --resume to continue an unfinished batch, --overwrite to start anew"
+
+
+class JournalError(CorpusError):
+    """An unfinished batch cannot be continued."""
+
+    code = "journal_unusable"
+    template = "{file}: the batch cannot be continued ({reason})"
+    hint = "Use the options that it began with, or --overwrite to start anew"
+
+
+class JournalBusyError(CorpusError):
+    """Another process writes the same results."""
+
+    code = "journal_busy"
+    template = "another process is writing {file}"
+    hint = "Wait for its end, or choose another --out"

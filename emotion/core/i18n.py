@@ -234,6 +234,15 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "{given} 中没有录音",
         "请给出音频或视频文件、文件夹、列表或 ZIP 文件",
     ),
+    "table_exists": (
+        "{file} 已经存在",
+        "继续未完成的批处理用 --resume，重新开始用 --overwrite",
+    ),
+    "journal_unusable": (
+        "{file}：无法继续这次批处理（{reason}）",
+        "请使用开始时的选项，或用 --overwrite 重新开始",
+    ),
+    "journal_busy": ("另一个进程正在写 {file}", "请等它结束，或另选 --out"),
     "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 

@@ -82,6 +82,7 @@ class Archive:
     def __init__(self, path: Path, limits: ArchiveLimits = ArchiveLimits()) -> None:  # frozen
         self._name = readable(path.name)
         self._limits = limits
+        self._by_name: dict[str, Member] = {}
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as e:
@@ -101,7 +102,23 @@ class Archive:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         self._zip.close()
+
+    def find(self, name: str) -> Member:
+        """The member of that name.
+
+        Raises:
+            ArchiveError: There is none.
+        """
+        if not self._by_name:
+            self._by_name = {member.name: member for member in self.members}
+        if name not in self._by_name:
+            raise ArchiveError(file=self._name, reason=f"it has no {readable(name)!r}")
+        return self._by_name[name]
 
     def _checked(self, archive_bytes: int) -> tuple[Member, ...]:
         infos = [info for info in self._zip.infolist() if not info.is_dir()]

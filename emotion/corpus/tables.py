@@ -69,7 +69,12 @@ def write_csv(path: Path, records: Iterable[Record], columns: Sequence[str] = ()
         writer = csv.writer(file)
         writer.writerow(_header(names.values()))
         for record in records:
-            writer.writerow(map(_cell, _values(record, columns)))
+            writer.writerow(csv_cells(record, columns))
+
+
+def csv_cells(record: Record, columns: Sequence[str] = ()) -> list[Any]:
+    """A record as the cells of its row in a CSV."""
+    return [_cell(value) for value in _values(record, columns)]
 
 
 def write_jsonl(path: Path, records: Iterable[Record], columns: Sequence[str] = ()) -> None:  # noqa: ARG001  # records carry them
