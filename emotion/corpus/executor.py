@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from emotion.core.errors import (
     ModelError,
     OutputError,
 )
+from emotion.core.memory import Trimmer
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
 from emotion.core.results import readable
@@ -28,7 +29,7 @@ from emotion.corpus.archives import Archive, ArchiveLimits
 from emotion.corpus.inputs import Input, Packed
 from emotion.corpus.rows import Record
 from emotion.recognition.loaded_model import LoadedModel
-from emotion.services.recognitions import JobRequest, run
+from emotion.services.recognitions import FinishedRun, JobRequest, run
 from emotion.storage.run_store import RunStore
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Executor:
         work: How.
         at_once: How many recordings are under way at the same time.
         limits: Bounds of ZIP files.
+        finished: Told each run that is completed, in the thread that did it.
     """
 
     def __init__(
@@ -70,10 +72,13 @@ class Executor:
         work: Work,
         at_once: int = AT_ONCE,
         limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008  # frozen
+        finished: Callable[[Input, FinishedRun], None] = lambda item, run: None,
     ) -> None:
         self._work = work
         self._at_once = at_once
         self._unpacker = _Unpacker(limits)
+        self._finished = finished
+        self._trim = Trimmer()
         self._stop = threading.Event()
 
     def __enter__(self) -> Executor:
@@ -81,6 +86,7 @@ class Executor:
 
     def __exit__(self, *_: object) -> None:
         self._unpacker.close()
+        self._trim.close()
 
     def run(self, inputs: Iterable[tuple[int, Input]]) -> Generator[tuple[int, Record], None, None]:
         """Recognises recordings; closing the generator stops what is under way.
@@ -140,6 +146,8 @@ class Executor:
         with self._unpacker.path_of(item.source) as path:
             request = JobRequest(path, work.options, store=work.keep_runs)
             finished = run(work.model, request, work.store, callbacks, priority="bulk")
+        self._finished(item, finished)
+        self._trim()
         run_id = finished.stored.name if finished.stored else None
         return Record(
             item.name, finished.result.to_dict(), run_id=run_id, columns=dict(item.columns)
