@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
-from emotion.analysis.comparison import Compared
-from emotion.analysis.embedding_files import WIDEST
 from emotion.api.asking import caller_of
 from emotion.api.context import Context
 from emotion.api.runs import owner_of_runs
@@ -25,10 +22,12 @@ from emotion.core.errors import RunNotFoundError
 from emotion.core.options import RecognitionOptions
 from emotion.core.request_errors import RequestTooLargeError
 from emotion.core.results import Result
+from emotion.core.similarity_errors import EmbeddingModelError
 from emotion.services.recognitions import JobRequest
 from emotion.storage.run_store import load_embedding
 
 SOURCES: Final = ("audio_base64", "audio_path", "audio_url", "run_id", "embedding")
+_WIDEST: Final = 16_384  # values of an embedding
 _OPTIONS: Final = RecognitionOptions(embedding=True)
 
 
@@ -37,11 +36,28 @@ class Item(Named):
 
     run_id: str | None = Field(None, description="A run that was stored with its embedding")
     embedding: list[FiniteFloat] | None = Field(
-        None, min_length=1, max_length=WIDEST, description="An embedding"
+        None, min_length=1, max_length=_WIDEST, description="An embedding"
     )
     name: str | None = Field(
         None, max_length=200, description="Name in the answer; by default the file's or the run's"
     )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One item, ready to be compared.
+
+    Attributes:
+        name: Its name in the answer.
+        embedding: (D,).
+        scores: By label; None where only the embedding is known, as is ``model``.
+        model: Name of the model.
+    """
+
+    name: str
+    embedding: NDArray[np.float32] | Sequence[float]
+    scores: Mapping[str, float] | None = None
+    model: str | None = None
 
 
 async def gather(
@@ -80,7 +96,7 @@ async def gather(
         item, result = items[number], finished.result
         assert finished.embedding is not None
         name = (item.name if isinstance(item, Item) else None) or result.audio.file
-        found[number] = recognised(name, finished.embedding, result)
+        found[number] = Compared(name, finished.embedding, result.scores, result.model.name)
     return [found[number] for number in range(len(items))]
 
 
@@ -91,32 +107,7 @@ def _run(context: Context, run_id: str, owner: str | None) -> Compared:
         result = Result.from_dict(store.result(run_id, owner))
     except (KeyError, TypeError, ValueError) as e:
         raise RunNotFoundError(run_id=run_id) from e
-    return recognised(run_id, embedding, result, {"run_id": run_id})
-
-
-def recognised(
-    name: str,
-    embedding: NDArray[np.float32],
-    result: Result,
-    origin: Mapping[str, str | int] = MappingProxyType({}),
-) -> Compared:
-    """A recording with its result.
-
-    Args:
-        name: Its name in the answer.
-        embedding: (D,).
-        result: What was recognised.
-        origin: Where its files are.
-    """
-    return Compared(
-        name,
-        embedding,
-        result.scores,
-        result.model.name,
-        result.emotion,
-        result.confidence,
-        origin=origin,
-    )
+    return Compared(run_id, embedding, result.scores, result.model.name)
 
 
 def _check_size(context: Context, folder: Path, paths: Iterable[Path]) -> None:
@@ -124,3 +115,24 @@ def _check_size(context: Context, folder: Path, paths: Iterable[Path]) -> None:
     maximum_bytes = context.config.audio.max_upload_bytes
     if sum(path.stat().st_size for path in paths if path.is_relative_to(folder)) > maximum_bytes:
         raise RequestTooLargeError(maximum_mb=round(maximum_bytes / 1e6, 1))
+
+
+def model_of(compared: Sequence[Compared]) -> str | None:
+    """The model that embeddings are from; None where that is known of none.
+
+    Args:
+        compared: The embeddings.
+
+    Raises:
+        EmbeddingModelError: They are from several models.
+    """
+    known = [(one.name, one.model) for one in compared if one.model is not None]
+    if not known:
+        return None
+    first, first_model = known[0]
+    for second, second_model in known[1:]:
+        if second_model != first_model:
+            raise EmbeddingModelError(
+                first=first, first_model=first_model, second=second, second_model=second_model
+            )
+    return first_model

@@ -10,7 +10,6 @@ from fastapi import APIRouter, FastAPI
 
 from emotion.api import (
     classification,
-    compare,
     jobs,
     metrics,
     models,
@@ -67,16 +66,6 @@ def add_api(
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (
-        recognize,
-        jobs,
-        classification,
-        similarity,
-        compare,
-        runs,
-        models,
-        metrics,
-        monitor,
-    ):
+    for module in (recognize, jobs, classification, similarity, runs, models, metrics, monitor):
         app.include_router(module.router(context))
     add_docs(app)

@@ -10,12 +10,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from emotion.analysis.comparison import Compared, model_of
 from emotion.analysis.similarity import cosine_similarity, score_similarity
 from emotion.api import sources
 from emotion.api.answers import PREFIX, json_response
 from emotion.api.asking import set_language
-from emotion.api.compared import SOURCES, Item, gather
+from emotion.api.compared import SOURCES, Compared, Item, gather, model_of
 from emotion.api.context import Context
 from emotion.api.openapi import TONE, problems, request_body
 from emotion.api.problems import invalid_of
@@ -113,7 +112,7 @@ async def _items(
         parsed = await sources.parse(body.files[0], SimilarityBody)
         set_language(request, parsed.language)
         for number, item in enumerate(parsed.items):
-            check_one(number, item)
+            _check_one(number, item)
         items = list(parsed.items)
     elif body.fields:
         set_language(request, _from_form(body.fields).language)
@@ -129,20 +128,10 @@ def _from_form(fields: dict[str, list[str]]) -> SimilarityQuery:
         raise invalid_of(e) from e
 
 
-def check_one(number: int, item: Item, sources: Sequence[str] = SOURCES) -> None:
-    """Refuses an item that names nothing, or several things.
-
-    Args:
-        number: Its place in the request.
-        item: The item.
-        sources: The fields of which exactly one must be given.
-
-    Raises:
-        ConfigError: Another number of them is.
-    """
-    given = [name for name in sources if getattr(item, name) is not None]
+def _check_one(number: int, item: Item) -> None:
+    given = [name for name in SOURCES if getattr(item, name) is not None]
     if len(given) != 1:
-        expected = f"exactly one of {', '.join(sources[:-1])} and {sources[-1]}"
+        expected = f"exactly one of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}"
         value = ", ".join(given) or None
         raise ConfigError(option=f"items.{number}", value=value, expected=expected)
 

@@ -221,10 +221,6 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "结果 {run_id} 没有嵌入向量",
         "请打开 extract_embedding 重新识别这段录音",
     ),
-    "embedding_file": (
-        "{file}：不是嵌入向量（{reason}）",
-        "请给出某次结果的 embedding.npy，或只含一个向量的 NumPy 文件",
-    ),
     "corpus_error": ("{reason}", ""),
     "archive_unusable": (
         "{file}：无法解压（{reason}）",
@@ -331,9 +327,6 @@ REASONS_ZH: Final[dict[str, str]] = {
     "an archive inside an archive is not unpacked": "不解压压缩包中的压缩包",
     "no column is named path or file": "没有名为 path 或 file 的列",
     "it is not a text file": "不是文本文件",
-    # Why a file is no embedding.
-    "it is not a NumPy file of numbers": "不是数值型的 NumPy 文件",
-    "it has values that are not finite": "含有非有限的数值",
     # What an option of a request must be.
     "given": "必填",
     "absent: there is no such option": "不存在的选项",

@@ -5,7 +5,7 @@
     EmotionError
     └── SimilarityError
         ├── EmbeddingWidthError, EmbeddingZeroError
-        └── EmbeddingModelError, EmbeddingMissingError, EmbeddingFileError
+        └── EmbeddingModelError, EmbeddingMissingError
 """
 
 from __future__ import annotations
@@ -54,11 +54,3 @@ class EmbeddingMissingError(SimilarityError):
     code = "embedding_missing"
     template = "the run {run_id} has no embedding"
     hint = "Recognise the recording again with extract_embedding"
-
-
-class EmbeddingFileError(SimilarityError):
-    """A file that was given as an embedding is none."""
-
-    code = "embedding_file"
-    template = "{file}: is not an embedding ({reason})"
-    hint = "Give the embedding.npy of a run, or a NumPy file of one vector"
