@@ -30,6 +30,7 @@ HEAVY = (
     "pysubs2",
     "praatio",
     "pympi",
+    "sklearn",
     "funasr",
     "transformers",
     "ray",

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from emotion.api import (
     classification,
+    compare,
     jobs,
     metrics,
     models,
@@ -66,6 +67,9 @@ def add_api(
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (recognize, jobs, classification, similarity, runs, models, metrics, monitor):
+    routed = (
+        recognize, jobs, classification, similarity, compare, runs, models, metrics, monitor
+    )  # fmt: skip
+    for module in routed:
         app.include_router(module.router(context))
     add_docs(app)

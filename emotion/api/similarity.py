@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from emotion.analysis.items import Compared, model_of
 from emotion.analysis.similarity import cosine_similarity, score_similarity
 from emotion.api import sources
 from emotion.api.answers import PREFIX, json_response
 from emotion.api.asking import set_language
-from emotion.api.compared import SOURCES, Compared, Item, gather, model_of
+from emotion.api.compared import Item, check_one, gather
 from emotion.api.context import Context
 from emotion.api.openapi import TONE, problems, request_body
 from emotion.api.problems import invalid_of
@@ -112,7 +114,7 @@ async def _items(
         parsed = await sources.parse(body.files[0], SimilarityBody)
         set_language(request, parsed.language)
         for number, item in enumerate(parsed.items):
-            _check_one(number, item)
+            check_one(number, item)
         items = list(parsed.items)
     elif body.fields:
         set_language(request, _from_form(body.fields).language)
@@ -126,14 +128,6 @@ def _from_form(fields: dict[str, list[str]]) -> SimilarityQuery:
         return SimilarityQuery.model_validate({name: values[-1] for name, values in fields.items()})
     except ValidationError as e:
         raise invalid_of(e) from e
-
-
-def _check_one(number: int, item: Item) -> None:
-    given = [name for name in SOURCES if getattr(item, name) is not None]
-    if len(given) != 1:
-        expected = f"exactly one of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}"
-        value = ", ".join(given) or None
-        raise ConfigError(option=f"items.{number}", value=value, expected=expected)
 
 
 def similarity_of(compared: Sequence[Compared]) -> dict[str, Any]:
@@ -153,6 +147,6 @@ def similarity_of(compared: Sequence[Compared]) -> dict[str, Any]:
         "names": names,
         "embedding_similarity": embeddings.tolist(),
         "score_similarity": both.tolist() if both is not None else None,
-        "embedding_dim": len(compared[0].embedding),
+        "embedding_dim": int(np.size(compared[0].embedding)),
         "model": model_of(compared),
     }

@@ -31,9 +31,9 @@ from emotion.core.request_errors import (
 from emotion.storage.run_store import make_own
 
 MAX_JSON_BYTES: Final = 32_000_000  # is parsed in memory
+FIELD_BYTES: Final = 1 << 16  # of a field of a multipart body
 NAMELESS: Final = "recording"
 _ENVELOPE_BYTES = 1 << 20  # fields and headers beside the files of a multipart body
-_FIELD_BYTES = 1 << 16
 _MOST_FIELDS = 100
 _WRITE_BYTES = 1 << 20
 _NAME_BYTES = 200
@@ -99,13 +99,16 @@ class Uploads:
         finally:
             await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
-    async def receive(self, request: Request, folder: Path, most: int = 1) -> Body:
+    async def receive(
+        self, request: Request, folder: Path, most: int = 1, field_bytes: int = FIELD_BYTES
+    ) -> Body:
         """Streams a body into a folder.
 
         Args:
             request: The request.
             folder: Where the files go.
             most: How many files a multipart body may bring.
+            field_bytes: The longest of its other fields.
 
         Raises:
             RequestTooLargeError: It is larger than allowed; the rest is not read.
@@ -113,7 +116,7 @@ class Uploads:
             UploadTimeoutError: It was not complete in time.
             OutputError: It cannot be written.
         """
-        receiving = self._receive(request, folder, most)
+        receiving = self._receive(request, folder, most, field_bytes)
         try:
             return await asyncio.wait_for(receiving, self._timeout_s)
         except (asyncio.TimeoutError, TimeoutError):  # two classes before Python 3.11
@@ -123,12 +126,13 @@ class Uploads:
         except OSError as e:
             raise OutputError(path="uploads", reason=e.strerror or e) from e
 
-    async def _receive(self, request: Request, folder: Path, most: int) -> Body:
+    async def _receive(self, request: Request, folder: Path, most: int, field_bytes: int) -> Body:
         content_type = request.headers.get("content-type", "").encode("latin-1")
         kind, options = parse_options_header(content_type)
         if kind == b"multipart/form-data":
             chunks = _limited(request, self._maximum_bytes + _ENVELOPE_BYTES, self._maximum_bytes)
-            return await _multipart(chunks, options.get(b"boundary", b""), folder, most)
+            writer = _Writer(folder, most, field_bytes)
+            return await _multipart(chunks, options.get(b"boundary", b""), writer)
         if kind == b"application/json" or kind.endswith(b"+json"):
             limit = min(MAX_JSON_BYTES, self._maximum_bytes + _ENVELOPE_BYTES)
             body = Body("json", [folder / "body.json"])
@@ -260,13 +264,10 @@ class _Parts:
         return events
 
 
-async def _multipart(
-    chunks: AsyncIterator[bytes], boundary: bytes, folder: Path, most: int
-) -> Body:
+async def _multipart(chunks: AsyncIterator[bytes], boundary: bytes, writer: _Writer) -> Body:
     if not boundary:
         raise RequestInvalidError(reason=_NOT_MULTIPART)
     parts = _Parts()
-    writer = _Writer(folder, most)
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
         async for chunk in chunks:
@@ -286,11 +287,12 @@ async def _multipart(
 class _Writer:
     """Puts the parts of a multipart body where they belong."""
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: int, field_bytes: int) -> None:
         self.body = Body("multipart")
         self.complete = False
         self._folder = folder
         self._most = most
+        self._field_bytes = field_bytes
         self._file: _Spool | None = None
         self._name = ""
         self._value = bytearray()
@@ -303,7 +305,7 @@ class _Writer:
             await self._file.write(data)
         elif event == "data":
             self._value += data
-            if len(self._value) > _FIELD_BYTES:
+            if len(self._value) > self._field_bytes:
                 raise RequestInvalidError(reason=_NOT_MULTIPART)
         elif event == "end":
             self._end()

@@ -221,6 +221,18 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "结果 {run_id} 没有嵌入向量",
         "请打开 extract_embedding 重新识别这段录音",
     ),
+    "embedding_not_finite": (
+        "{name}：嵌入向量中有数值不是有限数",
+        "请重新识别这段录音",
+    ),
+    "embedding_file": (
+        "{file}：不能用作嵌入向量（{reason}）",
+        ".npy 文件应只有一行 1 到 16384 个有限数：形状为 (D,) 或 (1, D)",
+    ),
+    "job_item_unusable": (
+        "任务 {job_id} 的第 {index} 项不能比较（{reason}）",
+        "请在提交任务时打开 extract_embedding 和 store，并等任务结束",
+    ),
     "corpus_error": ("{reason}", ""),
     "archive_unusable": (
         "{file}：无法解压（{reason}）",

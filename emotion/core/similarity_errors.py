@@ -5,7 +5,9 @@
     EmotionError
     └── SimilarityError
         ├── EmbeddingWidthError, EmbeddingZeroError
-        └── EmbeddingModelError, EmbeddingMissingError
+        ├── EmbeddingNumberError, EmbeddingFileError
+        ├── EmbeddingModelError, EmbeddingMissingError
+        └── JobItemError
 """
 
 from __future__ import annotations
@@ -37,6 +39,22 @@ class EmbeddingZeroError(SimilarityError):
     hint = "Leave it out"
 
 
+class EmbeddingNumberError(SimilarityError):
+    """An embedding has values that are not finite."""
+
+    code = "embedding_not_finite"
+    template = "{name}: some values of the embedding are not finite numbers"
+    hint = "Recognise the recording again"
+
+
+class EmbeddingFileError(SimilarityError):
+    """A file is no embedding."""
+
+    code = "embedding_file"
+    template = "{file}: cannot be used as an embedding ({reason})"
+    hint = "A .npy file must hold one row of 1 to 16384 finite numbers: shape (D,) or (1, D)"
+
+
 class EmbeddingModelError(SimilarityError):
     """Embeddings of different models have nothing in common, even where their widths are equal."""
 
@@ -54,3 +72,11 @@ class EmbeddingMissingError(SimilarityError):
     code = "embedding_missing"
     template = "the run {run_id} has no embedding"
     hint = "Recognise the recording again with extract_embedding"
+
+
+class JobItemError(SimilarityError):
+    """A recording of a job has nothing that could be compared."""
+
+    code = "job_item_unusable"
+    template = "recording {index} of job {job_id} cannot be compared ({reason})"
+    hint = "Begin the job with extract_embedding and store, and wait for its end"
