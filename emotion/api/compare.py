@@ -38,6 +38,8 @@ from emotion.api.recognize import PROBLEMS
 from emotion.api.waiting import while_there
 from emotion.core.errors import ConfigError, JobNotFoundError
 from emotion.core.similarity_errors import EmbeddingMissingError, JobItemError
+from emotion.corpus import kinds
+from emotion.corpus.own_columns import with_tables
 from emotion.services.batch import Batch
 
 _REQUEST_BYTES: Final = 4_000_000  # of 2,000 items with their columns
@@ -59,13 +61,18 @@ def router(context: Context) -> APIRouter:
     async def compare_items(request: Request, query: Annotated[CompareQuery, Query()]) -> Response:
         """Similarities, a map, groups, nearest neighbours and mood over time of 2 to 2,000
         recordings: in JSON `items`, or several multipart `file` (recordings, or embeddings as
-        `.npy`) with that JSON in the field `request`; files come after the items. Nothing is
-        stored. All must be from one model."""
+        `.npy`) with that JSON in the field `request`; files come after the items. A `.csv` or
+        `.tsv` file is a table of your own: its columns are joined by a column `path` or `file`,
+        and `date` and `speaker` among them give mood over time. Nothing is stored. All must be
+        from one model."""
 
         async def answer(folder: Path) -> dict[str, Any]:
-            asked, own = await _items(context, request, body, files)
+            tables = [path for path in files if kinds.is_table(path.name)]
+            recordings = [path for path in files if path not in tables]
+            asked, own = await _items(context, request, body, recordings)
             found = await gather(context, request, asked, folder)
             said = [_said(*both) for both in zip(found, own, strict=True)]
+            said = await run_in_threadpool(with_tables, said, tables)
             work = partial(_compare, said, body)
             return await run_sync(work, abandon_on_cancel=True, limiter=one_at_a_time)
 

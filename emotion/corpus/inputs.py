@@ -14,16 +14,9 @@ from emotion.core.corpus_errors import ManifestError, NoRecordingsError
 from emotion.core.errors import AudioNotFoundError, EmotionError
 from emotion.core.results import readable
 from emotion.corpus.archives import Archive, ArchiveLimits, Member, is_archive
+from emotion.corpus.kinds import is_table, may_be_recording
 from emotion.corpus.manifests import read_table, read_text
 
-# What counts as a recording inside a folder or a ZIP file; a file that is named is always tried.
-_NAMES: Final = (
-    "3g2 3ga 3gp aac ac3 aif aifc aiff alaw amr ape asf au avi awb caf dsf flac flv g722 "
-    "gsm m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mpga mts mxf oga ogg ogv opus qcp "
-    "ra rm silk slk sln sph ts tta ulaw voc w64 wav wave weba webm wma wmv wv "
-)
-SUFFIXES: Final = frozenset(f".{name}" for name in _NAMES.split())
-_TABLES: Final = frozenset({".csv", ".tsv"})
 _LISTS: Final = frozenset({".txt", ".lst", ".list"})
 _KALDI: Final = ".scp"
 _MANY_SKIPPED: Final = 1000  # names that are kept of what was left out
@@ -131,7 +124,7 @@ class _Finder:
         if not path.exists():
             raise AudioNotFoundError(file=readable(path), reason="No such file or directory")
         suffix = path.suffix.lower()
-        if suffix in _TABLES:
+        if is_table(path.name):
             self._add_table(path)
         elif suffix in _LISTS:
             self._add_list(path)
@@ -146,7 +139,7 @@ class _Finder:
         for path in walk(folder):
             inside = path.relative_to(folder)
             name = _slashed(inside if self._alone else folder / inside)
-            if path.suffix.lower() in SUFFIXES:
+            if may_be_recording(path.name):
                 self._once(Input(name, path), path)
             else:
                 self._skip(name)
@@ -191,7 +184,7 @@ class _Finder:
     def _add_member(self, path: Path, member: Member) -> None:
         inside = readable(member.name)
         name = inside if self._alone else f"{_slashed(path)}/{inside}"
-        if Path(member.name).suffix.lower() in SUFFIXES or member.problem:
+        if may_be_recording(member.name) or member.problem:
             self.items.append(Input(name, Packed(path, member.name)))
         else:
             self._skip(name)

@@ -17,7 +17,8 @@ from typing import Final
 from emotion.core.errors import AudioNotFoundError, OutputError
 from emotion.core.results import readable
 from emotion.corpus.executor import Executor
-from emotion.corpus.inputs import SUFFIXES, Input, walk
+from emotion.corpus.inputs import Input, walk
+from emotion.corpus.kinds import may_be_recording
 from emotion.corpus.row_log import RowLog
 from emotion.corpus.rows import Record
 
@@ -209,4 +210,4 @@ def move(path: Path, target: Path) -> Path:
 
 def _is_recording(path: Path) -> bool:
     name = path.name.lower()
-    return path.suffix.lower() in SUFFIXES and not name.endswith(_UNFINISHED)
+    return may_be_recording(path.name) and not name.endswith(_UNFINISHED)
