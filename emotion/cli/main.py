@@ -18,6 +18,7 @@ from emotion.cli import (
     access,
     batch,
     bench,
+    compare,
     download,
     export,
     models,
@@ -84,6 +85,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emotion", description="Speech emotion recognition.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (recognize, batch, watch, export, serve, access, models, download, bench):
+    for command in (
+        recognize,
+        batch,
+        watch,
+        compare,
+        export,
+        serve,
+        access,
+        models,
+        download,
+        bench,
+    ):
         command.add(commands)
     return parser
