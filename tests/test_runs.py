@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from fastapi.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion.services.recognitions import RecognitionService
+from emotion.storage.run_store import AUDIO_FILE, RESULT_FILE
 from tests.api import app_of, configured
 
 URL = "/api/v1/runs"
@@ -214,6 +217,7 @@ def test_a_history_that_is_switched_off(service: RecognitionService, wav: Wav) -
         url = f"{URL}/{made['run_id']}"
         answers = [client.get(address) for address in (URL, url, f"{url}/result.json")]
         answers += [client.delete(url), client.post(f"{url}/restore")]
+        answers.append(client.get(f"{URL}/archive", params={"run_id": made["run_id"]}))
         items = [{"run_id": made["run_id"]}, {"embedding": [1.0]}]
         answers.append(client.post("/api/v1/similarity", json={"items": items}))
         for answer in answers:
@@ -222,3 +226,28 @@ def test_a_history_that_is_switched_off(service: RecognitionService, wav: Wav) -
         assert zh["detail"] == "这台服务器关闭了历史记录"
         assert client.get("/api/v1/jobs").status_code == 200
     assert service.store.ids() == [made["run_id"]]
+
+
+def test_runs_as_one_zip_file(client: TestClient, service: RecognitionService, wav: Wav) -> None:
+    made = [recognised(client, wav(1.0 + n))["run_id"] for n in range(2)]
+    answer = client.get(f"{URL}/archive", params={"run_id": [*made, made[0]]})
+    assert answer.headers["content-disposition"] == 'attachment; filename="runs.zip"'
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        names = [f"{run}/{file}" for run in made for file in (AUDIO_FILE, RESULT_FILE)]
+        assert archive.namelist() == names
+        for name in names:
+            assert archive.read(name) == (service.store.folder / name).read_bytes()
+    answer = client.get(f"{URL}/archive", params={"run_id": made[0]})
+    assert f'filename="{made[0]}.zip"' in answer.headers["content-disposition"]
+
+
+def test_no_zip_file_of_what_is_not_the_callers(client: TestClient, wav: Wav) -> None:
+    ann, bob = (recognised(client, wav(), caller=name)["run_id"] for name in ("ann", "bob"))
+    headers = {"X-Caller": "bob"}
+    for ids, status in (([bob], 200), ([bob, ann], 404), (["../x"], 404), ([], 422)):
+        answer = client.get(f"{URL}/archive", params={"run_id": ids}, headers=headers)
+        assert answer.status_code == status
+    too_many = client.get(f"{URL}/archive", params={"run_id": [bob] * 201}, headers=headers)
+    assert too_many.status_code == 422

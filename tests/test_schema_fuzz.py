@@ -113,6 +113,12 @@ def add_sense(schema: Any, recording: bytes, known: dict[str, str], modes: list[
         found = {name: known.get(name, value) for name, value in (path_parameters or {}).items()}
         return st.sampled_from([path_parameters, found])
 
+    @schema.hook
+    def flatmap_query(context: Any, query: Any) -> Any:
+        if modes[-1] is GenerationMode.NEGATIVE or "run_id" not in (query or {}):
+            return st.just(query)
+        return st.sampled_from([query, {**query, "run_id": [known["run_id"]]}])
+
 
 @pytest.mark.parametrize("label", operations())
 def test_answers_are_as_documented(

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
@@ -20,10 +20,13 @@ from emotion.api.context import Context
 from emotion.api.openapi import problems
 from emotion.core.errors import RunNotFoundError
 from emotion.services.history import check_history
+from emotion.storage.run_archive import zipped
 from emotion.storage.run_index import RunFilter
 
 _PROBLEMS = (401, 403, 404, 422, 429, 500)
 _RUN = f"{PREFIX}/runs/{{run_id}}"
+_ZIP = "application/zip"
+_MOST_ZIPPED = 200
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -88,6 +91,7 @@ class Restored(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["runs"])
+    _add_archive(routes, context)  # before the routes that take its name for a run's id
     _add_results(routes, context)
     _add_files(routes, context)
     _add_deletion(routes, context)
@@ -103,6 +107,32 @@ def owner_of_runs(context: Context, connection: HTTPConnection) -> str | None:
     """
     check_history(context.config.server)
     return caller_of(connection)
+
+
+def _add_archive(routes: APIRouter, context: Context) -> None:
+    store = context.service.store
+
+    @routes.get(
+        f"{PREFIX}/runs/archive",
+        summary="Download runs as one ZIP file",
+        response_class=StreamingResponse,
+        responses={
+            200: {"description": "A folder for each run", "content": {_ZIP: {}}},
+            **problems(*_PROBLEMS),
+        },
+    )
+    def archive(
+        request: Request,
+        run_id: Annotated[
+            list[str], Query(min_length=1, max_length=_MOST_ZIPPED, description="Ids of runs")
+        ],
+    ) -> StreamingResponse:
+        """All files of up to 200 runs: `?run_id=…&run_id=…`. The file is made while it is sent."""
+        owner = owner_of_runs(context, request)
+        folders = [store.find(one, owner) for one in dict.fromkeys(run_id)]
+        name = folders[0].name if len(folders) == 1 else "runs"
+        headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+        return StreamingResponse(zipped(folders), 200, headers, _ZIP)
 
 
 def _add_results(routes: APIRouter, context: Context) -> None:
