@@ -50,7 +50,7 @@ def opening(store: RunStore, **config: Any) -> Any:
 def test_every_text_is_used() -> None:
     for key in HISTORY_TEXTS:
         short = key.removeprefix("history_")
-        used = f"'{short}'" in SCRIPT or f'"{short}"' in TAB or f'"{key}"' in TAB
+        used = re.search(rf"""["']({key}|{short})["']""", SCRIPT + TAB)
         assert used or key == "tab_history", key
 
 
