@@ -19,6 +19,8 @@ from emotion.ui.endpoint import Endpoint, build_endpoint
 from emotion.ui.examples import Example, load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
+from emotion.ui.history_handlers import HistoryHandlers
+from emotion.ui.history_tab import build_history_tab
 from emotion.ui.language import message_id, translations
 from emotion.ui.live_handlers import LiveHandlers
 from emotion.ui.live_tab import build_live_tab
@@ -76,11 +78,14 @@ def build_page(
     hand_over = HandOver(cache)
     handlers = Handlers(service, hand_over, Previews(cache, config.audio), examples)
     live = LiveHandlers(service, sessions, handlers)
+    stored = HistoryHandlers(service.store, hand_over, config.server)
     with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
-        _build_tabs(blocks, handlers, examples, live, lambda key: i18n(message_id(key)), config)
+        _build_tabs(
+            blocks, handlers, examples, live, stored, lambda key: i18n(message_id(key)), config
+        )
         build_endpoint(Endpoint(service, hand_over))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
     return Page(blocks, options)
@@ -91,6 +96,7 @@ def _build_tabs(
     handlers: Handlers,
     examples: Sequence[Example],
     live: LiveHandlers,
+    stored: HistoryHandlers,
     t: Translate,
     config: Config,
 ) -> None:
@@ -98,6 +104,7 @@ def _build_tabs(
     builders: dict[str, Callable[[], None]] = {
         "recognize": lambda: build_tab(handlers, examples, t),
         "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
+        "history": lambda: build_history_tab(stored, t),
         "monitor": build_monitor_tab,
     }
     names = list(builders)

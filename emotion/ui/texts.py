@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from emotion.core.i18n import Pair
+from emotion.ui.history_texts import HISTORY_TEXTS
 from emotion.ui.monitor_texts import MONITOR_TEXTS
 
 TITLE: Final = "Emotion2Vec+"
@@ -326,6 +327,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_emotion": ("情绪", "Emotion"),
     "tl_column_confidence": ("置信度", "Confidence"),
     "tl_column_second": ("次要情绪", "Second"),
+    **HISTORY_TEXTS,
     **MONITOR_TEXTS,
 }
 

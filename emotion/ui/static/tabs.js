@@ -30,6 +30,7 @@
     const address = new URL(location);
     if (name === first) address.searchParams.delete('tab');
     else address.searchParams.set('tab', name);
+    if (name !== 'history') address.searchParams.delete('run'); // the one that is open there
     history.pushState({ ...history.state }, '', address);
     return [];
   }
