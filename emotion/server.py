@@ -43,11 +43,13 @@ from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import AddressError, EmotionError, PortInUseError
 from emotion.core.imports import large_import
 from emotion.core.memory import few_arenas, few_kernels
+from emotion.services.history import History
 from emotion.services.live import FOLDER_PREFIX, LiveSessions
 from emotion.services.model_service import ModelService
 from emotion.services.recognitions import RecognitionService
 from emotion.services.retention import Retention
-from emotion.storage.run_store import RunStore, make_own, remove_dead
+from emotion.storage.own_folders import make_own, remove_dead
+from emotion.storage.run_store import RunStore
 from emotion.ui.gradio_patches import clean_up_uploads, refuse_addresses
 from emotion.ui.language import BOOT_SCRIPT
 
@@ -184,13 +186,14 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     model = models or ModelService(config)
     service = RecognitionService(model, RunStore(config.server.outputs_dir))
     retention = Retention(service.store, config.server)
+    stored = History(service.store, config.server)
     sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
     host = PageHost(config, service, sessions)
     app = FastAPI(
         title="Emotion2Vec+",
         version=__version__,
-        lifespan=lambda _: _running(model, service, retention, sessions, host),
+        lifespan=lambda _: _running(model, service, (retention, stored), sessions, host),
         docs_url=None,
         redoc_url=None,
     )
@@ -214,14 +217,15 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
 async def _running(
     model: ModelService,
     service: RecognitionService,
-    retention: Retention,
+    keepers: tuple[Retention, History],
     sessions: LiveSessions,
     host: PageHost,
 ) -> AsyncIterator[None]:
     """Starts what runs beside the requests, and ends it."""
     remove_dead(Path(tempfile.gettempdir()), FOLDER_PREFIX)
     model.start()
-    retention.start()
+    for keeper in keepers:
+        keeper.start()
     task = asyncio.create_task(host.run())
     try:
         yield
@@ -232,7 +236,8 @@ async def _running(
         task.cancel()  # the page is still being built
         await asyncio.wait([task])
         await asyncio.to_thread(model.stop)
-        await asyncio.to_thread(retention.stop)
+        for keeper in keepers:
+            await asyncio.to_thread(keeper.stop)
         sessions.close_all()
 
 

@@ -252,8 +252,14 @@ def test_against_the_api(address: str, wav: Callable[..., Path], tmp_path: Path)
         with pytest.raises(ApiError) as caught:
             client.download("/api/v1/runs/none/result.json", tmp_path / "none")
         assert caught.value.status == 404 and not list(tmp_path.glob("*none*"))
+        client.delete_run(item.run_id, undo=True)
+        assert client.runs() == [] and client.restore_run(item.run_id) == item.run_id
+        assert client.runs() == [item]
         client.delete_run(item.run_id)
         assert client.runs() == []
+        with pytest.raises(ApiError) as caught:
+            client.restore_run(item.run_id)
+        assert caught.value.status == 404
 
 
 def test_against_the_api_with_asyncio(
@@ -270,6 +276,9 @@ def test_against_the_api_with_asyncio(
             assert caught.value.status == 404
             assert [run.run_id for run in await client.runs()] == [found.run_id]
             assert (await client.run(found.run_id)).result == found.result
+            await client.delete_run(found.run_id, undo=True)
+            assert await client.runs() == []
+            assert await client.restore_run(found.run_id) == found.run_id
             await client.delete_run(found.run_id)
             assert await client.runs() == []
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,3 +113,26 @@ def test_how_long_runs_are_kept() -> None:
         for value in (0.0, -1.0, float("inf"), float("nan")):
             with pytest.raises(ConfigError, match=name.replace("_", "-")):
                 ServerConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "listed"),
+    [
+        ({}, True),
+        ({"history": False}, False),
+        ({"host": "0.0.0.0"}, False),  # several people, and nothing tells them apart
+        ({"host": "0.0.0.0", "auth_file": Path("users.txt")}, True),
+        ({"host": "0.0.0.0", "auth_file": Path("users.txt"), "history": False}, False),
+        ({"public_urls": ("https://a.example",)}, False),
+    ],
+)
+def test_who_lists_stored_runs(changes: dict[str, Any], listed: bool) -> None:
+    assert ServerConfig(**changes).lists_runs is listed
+
+
+def test_the_history_can_be_switched_off() -> None:
+    assert Config.from_env({}).server.history is True
+    assert Config.from_env({"EMOTION_HISTORY": "0"}).server.history is False
+    assert Config.from_env({"EMOTION_HISTORY": "1"}).server.history is True
+    with pytest.raises(ConfigError, match="EMOTION_HISTORY"):
+        Config.from_env({"EMOTION_HISTORY": "no"})

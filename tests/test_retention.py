@@ -188,3 +188,26 @@ def test_without_limits_nothing_runs(store: RunStore) -> None:
     made.look()
     made.stop()
     assert not made._thread.is_alive() and add(store, 999 * DAY_S) in store.ids()
+
+
+def test_what_people_delete_makes_room_too(store: RunStore) -> None:
+    names = [add(store, (9 - n) * DAY_S) for n in range(3)]
+    made = keeping(store, kilobytes=3.5)
+    made.look()
+    store.delete(names[2])
+    store.delete(names[1], undo=True)
+    new = [add(store, 2 * DAY_S), add(store, DAY_S)]
+    made._make_room(3500)
+    assert sorted(store.ids()) == [names[0], *new] and made._total_bytes == 3000
+
+
+def test_what_can_be_restored_is_neither_counted_nor_deleted(store: RunStore) -> None:
+    old, new = add(store, 9 * DAY_S), add(store, 0)
+    store.delete(old, undo=True)
+    made = keeping(store, days=1, kilobytes=1.5)
+    made.look()
+    assert store.ids() == [new] and made._total_bytes == 1000
+    assert store.restore(old) == old
+    assert made._total_bytes == 2000
+    made.look()  # it is an old run again
+    assert store.ids() == [new]

@@ -27,13 +27,19 @@ from tests.export_results import result, with_frames
 
 Wav = Callable[..., Path]
 NO_LOCAL = {"window_s": 1.0, "step_s": 0.5, "times_s": [], "scores": {n: [] for n in LABELS}}
+SUMMARY = {
+    "speech_s": 0.0,
+    "silence_s": 1.0,
+    "shares": {},
+    "sentence": {"zh": "", "en": ""},
+}
 ONE_CHANNEL = {
     "channel": 1,
     "name": "",
     "talk_s": 0.0,
     "talk_share": 0.0,
     "quarters": [],
-    "summary": {"speech_s": 0.0, "silence_s": 1.0, "shares": {}, "sentence": {"zh": "", "en": ""}},
+    "summary": SUMMARY,
 }
 ALL = RecognitionOptions("frame", embedding=True, exports=EXPORT_NAMES, export_language="zh")
 
@@ -130,6 +136,11 @@ def test_all_means_what_the_run_allows(folder: Path, tmp_path: Path) -> None:
         ({"segments": [{}]}, "missing"),
         ({"frames": {"step_s": 0.1, "weights": [], "scores": {}}}, "angry is missing"),
         ({"local": {**NO_LOCAL, "times_s": [0.5]}}, "the local curves and their times differ"),
+        ({"secondary": {"bored": 0.1}}, "unknown emotion 'bored'"),
+        ({"secondary": {"sad": "much"}}, "real number"),
+        ({"summary": {**SUMMARY, "shares": {"bored": 1.0}}}, "unknown emotion 'bored'"),
+        ({"summary": {**SUMMARY, "shares": {"sad": float("inf")}}}, "inf is not a finite"),
+        ({"summary": {**SUMMARY, "sentence": {"en": "sad"}}}, "zh is missing"),
         ({"channels": [{**ONE_CHANNEL, "emotion": "bored"}]}, "unknown emotion 'bored'"),
         ({"channels": [{**ONE_CHANNEL, "quarters": [{}]}]}, "start_s is missing"),
     ],

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from emotion.core.errors import ModelError, OutputError, RunNotFoundError
-from emotion.storage import run_index, run_store
+from emotion.storage import own_folders, run_index, run_store
+from emotion.storage.own_folders import make_own
 from emotion.storage.run_index import INDEX_FILE, RunFilter
-from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, RunWriter, make_own
+from emotion.storage.run_store import EMBEDDING_FILE, RESULT_FILE, RunStore, RunWriter
 
 NOW = datetime(2026, 3, 4, 5, 6, 7)
 
@@ -309,7 +310,7 @@ def test_what_dead_processes_left_is_removed_by_itself(tmp_path: Path) -> None:
     mine = make_own(tmp_path, "live-")
     prefix = mine.name[: mine.name.index(f"-{os.getpid()}-")]
     (tmp_path / f"{prefix}-4194304999-x").mkdir()
-    run_store.remove_dead(tmp_path, "live-")
+    own_folders.remove_dead(tmp_path, "live-")
     assert list(tmp_path.iterdir()) == [mine]
 
 

@@ -55,11 +55,12 @@ def recognised(client: TestClient, path: Path, caller: str = "", **fields: str) 
 
 
 def test_a_list_newest_first(client: TestClient, wav: Wav) -> None:
-    assert client.get(URL).json() == {"runs": [], "total": 0}
+    assert client.get(URL).json() == {"runs": [], "total": 0, "models": []}
     ids = [recognised(client, wav(1.0 + n / 10))["run_id"] for n in range(3)]
     answer = client.get(URL, params={"limit": 2}).json()
     assert [run["run_id"] for run in answer["runs"]] == ids[:0:-1] and answer["total"] == 3
-    assert "owner" not in answer["runs"][0]
+    assert "owner" not in answer["runs"][0] and answer["models"] == ["fake"]
+    assert (answer["runs"][0]["uncertain"], answer["runs"][0]["no_speech"]) == (False, False)
     (last,) = client.get(URL, params={"limit": 2, "offset": 2}).json()["runs"]
     assert last["run_id"] == ids[0]
 
@@ -138,6 +139,41 @@ def test_deleting(client: TestClient, service: RecognitionService, wav: Wav) -> 
     assert service.store.ids() == [] and client.get(URL).json()["total"] == 0
 
 
+def test_a_deletion_can_be_undone(
+    client: TestClient, service: RecognitionService, wav: Wav
+) -> None:
+    made = recognised(client, wav())
+    url = f"{URL}/{made['run_id']}"
+    answer = client.delete(url, params={"undo": "true"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert client.get(url).status_code == 404 and client.get(URL).json()["total"] == 0
+    assert client.get(made["files"]["result.json"]).status_code == 404
+    answer = client.post(f"{url}/restore")
+    assert (answer.status_code, answer.json()) == (200, {"run_id": made["run_id"]})
+    assert client.get(url).json()["scores"] == made["scores"]
+    assert client.post(f"{url}/restore").status_code == 404  # it is there already
+    client.delete(url)
+    assert client.post(f"{url}/restore").status_code == 404  # deleted for good
+    assert client.delete(url, params={"undo": "maybe"}).status_code == 422
+
+
+def test_only_the_owner_undoes_a_deletion(client: TestClient, wav: Wav) -> None:
+    ann, bob = {"X-Caller": "ann"}, {"X-Caller": "bob"}
+    url = f"{URL}/{recognised(client, wav(), caller='ann')['run_id']}"
+    assert client.delete(url, params={"undo": "true"}, headers=bob).status_code == 404
+    assert client.delete(url, params={"undo": "true"}, headers=ann).status_code == 204
+    assert client.post(f"{url}/restore", headers=bob).status_code == 404
+    assert client.post(f"{url}/restore", headers=ann).status_code == 200
+    assert client.get(url, headers=ann).status_code == 200
+
+
+def test_the_list_of_models_is_the_callers_own(client: TestClient, wav: Wav) -> None:
+    recognised(client, wav(), caller="ann")
+    assert client.get(URL, headers={"X-Caller": "bob"}).json()["models"] == []
+    answer = client.get(URL, params={"emotion": "nothing"}, headers={"X-Caller": "ann"}).json()
+    assert (answer["total"], answer["models"]) == (0, ["fake"])  # whatever the filter
+
+
 def test_callers_see_their_own_runs_only(
     client: TestClient, service: RecognitionService, wav: Wav
 ) -> None:
@@ -167,4 +203,22 @@ def test_a_shared_server_without_keys_shows_no_runs(service: RecognitionService,
             answer = client.get(url)
             assert (answer.status_code, answer.json()["code"]) == (403, "shared_server")
         assert client.delete(f"{URL}/{made['run_id']}").status_code == 403
+        assert client.post(f"{URL}/{made['run_id']}/restore").status_code == 403
+    assert service.store.ids() == [made["run_id"]]
+
+
+def test_a_history_that_is_switched_off(service: RecognitionService, wav: Wav) -> None:
+    with TestClient(app_of(service, configured(history=False))) as client:
+        made = recognised(client, wav())  # which works as ever
+        assert made["run_id"] and "files" not in made
+        url = f"{URL}/{made['run_id']}"
+        answers = [client.get(address) for address in (URL, url, f"{url}/result.json")]
+        answers += [client.delete(url), client.post(f"{url}/restore")]
+        items = [{"run_id": made["run_id"]}, {"embedding": [1.0]}]
+        answers.append(client.post("/api/v1/similarity", json={"items": items}))
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (403, "history_off")
+        zh = client.get(URL, headers={"Accept-Language": "zh-CN"}).json()
+        assert zh["detail"] == "这台服务器关闭了历史记录"
+        assert client.get("/api/v1/jobs").status_code == 200
     assert service.store.ids() == [made["run_id"]]

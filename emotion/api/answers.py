@@ -30,7 +30,7 @@ class Recognition(Result):
     Attributes:
         run_id: Id of the run, the name of its folder; null where it was not stored.
         files: Addresses of the run's files by their names; absent where it was not stored, and
-            on a server that several people share without keys.
+            on a server that does not list runs.
         embedding: The embedding, where it was asked for: a list of numbers, or base64 of
             little-endian float32.
     """

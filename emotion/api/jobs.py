@@ -181,7 +181,7 @@ async def _begin(context: Context, request: Request, query: QueryOptions) -> Bat
         else:
             items = await named(context.sources, asked.named, received)
         request_id = request_id_of(request)
-        linked = not context.config.server.shared
+        linked = context.config.server.lists_runs
         line = line_maker(options.embedding_format, linked, language, request_id)
         return context.batches.start(BatchPlan(items, work, line, folder, owner, request_id))
     except BaseException:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from emotion.api.asking import has_unread_body, language_of, request_id_of
 from emotion.api.refusals import RefusalResponse
 from emotion.core.access_errors import (
+    HistoryOffError,
     HostForbiddenError,
     OperatorOnlyError,
     OriginForbiddenError,
@@ -105,6 +106,7 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (OperatorOnlyError, 403),
     (OriginForbiddenError, 403),
     (SharedServerError, 403),
+    (HistoryOffError, 403),
     (HostForbiddenError, 421),
     (RetryRefusedError, 409),
     (SimilarityError, 422),

@@ -47,7 +47,7 @@ def router(context: Context) -> APIRouter:
             timeout_s = context.config.server.request_timeout_s
             finished = await finish(context.service, job, request, timeout_s)
         answer = recognition(
-            finished, options.embedding_format, linked=not context.config.server.shared
+            finished, options.embedding_format, linked=context.config.server.lists_runs
         )
         return await json_response(answer)
 

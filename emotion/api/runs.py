@@ -18,8 +18,8 @@ from emotion.api.answers import PREFIX, Recognition, json_response, links
 from emotion.api.asking import caller_of
 from emotion.api.context import Context
 from emotion.api.openapi import problems
-from emotion.core.access_errors import SharedServerError
 from emotion.core.errors import RunNotFoundError
+from emotion.services.history import check_history
 from emotion.storage.run_index import RunFilter
 
 _PROBLEMS = (401, 403, 404, 422, 429, 500)
@@ -63,10 +63,12 @@ class Run(BaseModel):
     timestamp: str = Field(description="Local time, YYYY-MM-DD HH:MM:SS")
     file: str = Field(description="Name of the recording")
     duration_s: float = Field(description="Its length")
-    emotion: str = Field(description="The label with the highest score, or `uncertain`")
+    emotion: str = Field(description="The label with the highest score")
     confidence: float = Field(description="The highest score")
     model: str = Field(description="Name of the model")
     granularity: str = Field(description="`utterance`, `frame` or `segment`")
+    uncertain: bool = Field(description="Whether the confidence is below what was asked for")
+    no_speech: bool = Field(description="Whether no speech was found: the emotion means nothing")
 
 
 class Runs(BaseModel):
@@ -74,6 +76,13 @@ class Runs(BaseModel):
 
     runs: list[Run]
     total: int = Field(description="How many fit the query in all")
+    models: list[str] = Field(description="The models of all the caller's runs, for `model`")
+
+
+class Restored(BaseModel):
+    """A run that is there again."""
+
+    run_id: str = Field(description="Its id: with another suffix where its name was taken")
 
 
 def router(context: Context) -> APIRouter:
@@ -81,6 +90,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(tags=["runs"])
     _add_results(routes, context)
     _add_files(routes, context)
+    _add_deletion(routes, context)
     return routes
 
 
@@ -89,9 +99,9 @@ def owner_of_runs(context: Context, connection: HTTPConnection) -> str | None:
 
     Raises:
         SharedServerError: None, because nothing tells askers apart.
+        HistoryOffError: None, because the history is switched off.
     """
-    if context.config.server.shared:
-        raise SharedServerError()
+    check_history(context.config.server)
     return caller_of(connection)
 
 
@@ -101,9 +111,11 @@ def _add_results(routes: APIRouter, context: Context) -> None:
     @routes.get(f"{PREFIX}/runs", summary="List stored runs", responses=problems(*_PROBLEMS))
     def runs(request: Request, query: Annotated[RunQuery, Query()]) -> Runs:
         """Newest first. Where keys or passwords are configured, only the caller's own."""
-        where = query.filter(owner_of_runs(context, request))
+        owner = owner_of_runs(context, request)
+        where = query.filter(owner)
         found, total = store.search(limit=query.limit, offset=query.offset, where=where)
-        return Runs(runs=[Run(**_without_owner(asdict(one))) for one in found], total=total)
+        listed = [Run(**_without_owner(asdict(one))) for one in found]
+        return Runs(runs=listed, total=total, models=store.models(owner))
 
     @routes.get(
         _RUN,
@@ -144,12 +156,32 @@ def _add_files(routes: APIRouter, context: Context) -> None:
         # Never shown in the server's own origin: a report is a page with a script.
         return FileResponse(found[file], filename=file, content_disposition_type="attachment")
 
+
+def _add_deletion(routes: APIRouter, context: Context) -> None:
+    store = context.service.store
+
     @routes.delete(
         _RUN, status_code=204, summary="Delete a run", responses=problems(*_PROBLEMS, 503)
     )
-    def delete(request: Request, run_id: str) -> None:
-        """The folder is removed from the server for good."""
-        store.delete(run_id, owner_of_runs(context, request))
+    def delete(
+        request: Request,
+        run_id: str,
+        undo: Annotated[
+            bool, Query(description="Whether it can be restored for 10 minutes")
+        ] = False,
+    ) -> None:
+        """The folder is removed from the server for good; with `undo` ten minutes later, or when
+        the server ends."""
+        store.delete(run_id, owner_of_runs(context, request), undo=undo)
+
+    @routes.post(
+        f"{_RUN}/restore",
+        summary="Undo the deletion of a run",
+        responses=problems(*_PROBLEMS, 503),
+    )
+    def restore(request: Request, run_id: str) -> Restored:
+        """Brings back a run that was deleted with `undo`, ten minutes ago at most."""
+        return Restored(run_id=store.restore(run_id, owner_of_runs(context, request)))
 
 
 def _without_owner(summary: dict[str, Any]) -> dict[str, Any]:

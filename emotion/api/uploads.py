@@ -28,7 +28,7 @@ from emotion.core.request_errors import (
     RequestTooLargeError,
     UploadTimeoutError,
 )
-from emotion.storage.run_store import make_own
+from emotion.storage.own_folders import make_own
 
 MAX_JSON_BYTES: Final = 32_000_000  # is parsed in memory
 NAMELESS: Final = "recording"

@@ -97,6 +97,7 @@ def configuration(args: argparse.Namespace) -> Config:
         public_urls=tuple(option("public_url") or ()) or None,
         allow_unprotected=option("allow_unprotected"),
         keep_days=option("keep_days"),
+        history=option("history"),
         max_outputs_gb=option("max_outputs_gb"),
     )
     return replace(

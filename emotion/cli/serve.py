@@ -30,6 +30,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--keep-days", type=float, metavar="N", help=text)
     text = "delete the oldest runs where all take more than so many gigabytes; no limit by default"
     parser.add_argument("--max-outputs-gb", type=float, metavar="G", help=text)
+    text = "neither list stored runs nor serve them"
+    parser.add_argument(
+        "--no-history", dest="history", action="store_false", default=None, help=text
+    )
     parser.set_defaults(command=run)
 
 

@@ -166,9 +166,13 @@ class AsyncClient:
         finally:
             partial.unlink(missing_ok=True)
 
-    async def delete_run(self, run_id: str) -> None:
-        """Deletes a stored run."""
-        await self._call(calls.delete_run(run_id))
+    async def delete_run(self, run_id: str, *, undo: bool = False) -> None:
+        """Deletes a stored run; with ``undo``, `restore_run` can bring it back for ten minutes."""
+        await self._call(calls.delete_run(run_id, undo))
+
+    async def restore_run(self, run_id: str) -> str:
+        """Brings back a run that was deleted with ``undo``; gives its id, perhaps a new one."""
+        return await self._call(calls.restore_run(run_id))
 
     async def models(self) -> Any:
         """The models that the server knows, and which one answers."""

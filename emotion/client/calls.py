@@ -135,9 +135,16 @@ def run(run_id: str) -> Call[Recognition]:
     return Call("GET", path, lambda answer: Recognition.of(answer.json()))
 
 
-def delete_run(run_id: str) -> Call[None]:
+def delete_run(run_id: str, undo: bool) -> Call[None]:
     """``DELETE /runs/{id}``."""
-    return Call("DELETE", f"{API}/runs/{quote(run_id, '')}", lambda _: None)
+    query = "?undo=true" if undo else ""
+    return Call("DELETE", f"{API}/runs/{quote(run_id, '')}{query}", lambda _: None)
+
+
+def restore_run(run_id: str) -> Call[str]:
+    """``POST /runs/{id}/restore``."""
+    path = f"{API}/runs/{quote(run_id, '')}/restore"
+    return Call("POST", path, lambda answer: str(answer.json()["run_id"]))
 
 
 def plain(path: str) -> Call[Any]:

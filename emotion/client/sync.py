@@ -198,9 +198,25 @@ class Client:
         finally:
             partial.unlink(missing_ok=True)
 
-    def delete_run(self, run_id: str) -> None:
-        """Deletes a stored run."""
-        self._call(calls.delete_run(run_id))
+    def delete_run(self, run_id: str, *, undo: bool = False) -> None:
+        """Deletes a stored run.
+
+        Args:
+            run_id: Its id.
+            undo: Whether `restore_run` can bring it back for ten minutes.
+        """
+        self._call(calls.delete_run(run_id, undo))
+
+    def restore_run(self, run_id: str) -> str:
+        """Brings back a run that was deleted with ``undo``.
+
+        Args:
+            run_id: The id that it had.
+
+        Returns:
+            Its id: with another suffix where its name was taken meanwhile.
+        """
+        return self._call(calls.restore_run(run_id))
 
     def models(self) -> Any:
         """The models that the server knows, and which one answers."""

@@ -7,7 +7,7 @@
     │   └── UnprotectedError, CredentialsError
     └── RequestError
         ├── UnauthorizedError, TriesError, OperatorOnlyError
-        └── HostForbiddenError, OriginForbiddenError, SharedServerError
+        └── HostForbiddenError, OriginForbiddenError, SharedServerError, HistoryOffError
 """
 
 from __future__ import annotations
@@ -83,3 +83,11 @@ class SharedServerError(RequestError):
     code = "shared_server"
     template = "stored runs are not shown on a server that several people share without keys"
     hint = "Start it with --api-key-file or --auth-file"
+
+
+class HistoryOffError(RequestError):
+    """The operator has switched the history off."""
+
+    code = "history_off"
+    template = "the history of this server is switched off"
+    hint = "Its operator can start it without --no-history, and without EMOTION_HISTORY=0"

@@ -124,6 +124,7 @@ class ServerConfig:
         allow_unprotected: Serve others than this machine without a key or a password.
         keep_days: Older runs are deleted; None keeps them.
         max_outputs_gb: The oldest runs are deleted where all take more; None for no limit.
+        history: Whether stored runs are listed and served at all.
     """
 
     host: str = "127.0.0.1"
@@ -139,6 +140,7 @@ class ServerConfig:
     allow_unprotected: bool = False
     keep_days: float | None = None
     max_outputs_gb: float | None = None
+    history: bool = True
 
     def __post_init__(self) -> None:
         _check(0 <= self.live_sessions <= 1000, "live-sessions", self.live_sessions, "0 to 1000")
@@ -173,6 +175,11 @@ class ServerConfig:
         """Whether several people use the server and nothing tells them apart."""
         return self.exposed and not self.credential_files
 
+    @property
+    def lists_runs(self) -> bool:
+        """Whether people may list stored runs, and open and delete them."""
+        return self.history and not self.shared
+
 
 @dataclass(frozen=True)
 class Config:
@@ -205,7 +212,8 @@ class Config:
         ``EMOTION_OUTPUTS_DIR``, ``EMOTION_HOST``, ``EMOTION_PORT``, ``EMOTION_FFMPEG``,
         ``EMOTION_API_KEY_FILE``, ``EMOTION_AUTH_FILE``, ``EMOTION_PUBLIC_URL`` (several with
         spaces between them), ``EMOTION_ALLOW_UNPROTECTED`` (1 or 0), ``EMOTION_KEEP_DAYS``,
-        ``EMOTION_MAX_OUTPUTS_GB`` and ``EMOTION_LOG_FORMAT`` (text or json).
+        ``EMOTION_MAX_OUTPUTS_GB``, ``EMOTION_HISTORY`` (1 or 0) and ``EMOTION_LOG_FORMAT`` (text
+        or json).
 
         Raises:
             ConfigError: A variable has a value it cannot have.
@@ -230,6 +238,7 @@ class Config:
             allow_unprotected=_flag(env, "EMOTION_ALLOW_UNPROTECTED"),
             keep_days=_float(env, "EMOTION_KEEP_DAYS"),
             max_outputs_gb=_float(env, "EMOTION_MAX_OUTPUTS_GB"),
+            history=_flag(env, "EMOTION_HISTORY"),
         )
         base = cls()
         return replace(

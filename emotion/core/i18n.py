@@ -203,6 +203,10 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "多人共用且没有密钥的服务器不显示已保存的结果",
         "请用 --api-key-file 或 --auth-file 启动",
     ),
+    "history_off": (
+        "这台服务器关闭了历史记录",
+        "管理员启动时去掉 --no-history（或 EMOTION_HISTORY=0）即可打开",
+    ),
     "retry_refused": (
         "模型没有重新加载（{reason}）",
         "只有加载失败后才能重试，当前状态见 /api/v1/status",

@@ -31,7 +31,7 @@ from emotion.core.errors import (
 from emotion.core.live_errors import LiveChunkError, LiveFullError, LiveNotFoundError
 from emotion.recognition.aggregation import Verdict
 from emotion.recognition.loaded_model import LoadedModel
-from emotion.storage.run_store import make_own
+from emotion.storage.own_folders import make_own
 
 WINDOW_S: Final = 3.0
 STEP_S: Final = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import Final
 
@@ -106,6 +107,8 @@ class Retention:
             self._sizes, self._total_bytes = sizes, sum(sizes.values())
 
     def _make_room(self, most_bytes: int) -> None:
+        if self._is_full():
+            self._forget_deleted()
         # The oldest first, up to the first that is young: those after it began later still.
         with self._lock:
             too_much = self._total_bytes - most_bytes
@@ -121,6 +124,14 @@ class Retention:
             for run_id in doomed:
                 self._total_bytes -= self._sizes.pop(run_id, 0)
         self._report(f"because all took more than {most_bytes / 1e9:g} GB", deleted)
+
+    def _forget_deleted(self) -> None:
+        """Takes runs that people have deleted since the last look out of the sum."""
+        there = set(self._store.ids())
+        with self._lock:
+            for run_id in self._sizes.keys() - there:
+                if self._store.age_s(run_id) == math.inf:  # else it was completed just now
+                    self._total_bytes -= self._sizes.pop(run_id)
 
     @staticmethod
     def _report(why: str, deleted: list[str]) -> None:

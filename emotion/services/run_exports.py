@@ -131,6 +131,16 @@ def _check(result: Result) -> None:
         for value in (confidence, *times, *(scores[label] for label in LABELS)):
             if not math.isfinite(value):
                 raise ValueError(f"{value} is not a finite number")
+    summaries = [one for one in (result.summary, *(c.summary for c in result.channels)) if one]
+    shares = {label: share for one in summaries for label, share in one.shares.items()}
+    shares.pop("uncertain", None)
+    for label, share in (*result.secondary.items(), *shares.items()):
+        if label not in BY_ID:
+            raise ValueError(f"unknown emotion {label!r}")
+        if not math.isfinite(share):
+            raise ValueError(f"{share} is not a finite number")
+    for one in summaries:
+        one.sentence["zh"], one.sentence["en"]  # raises where one is missing
     for channel in result.channels:
         for heard in (channel.emotion, *(quarter.emotion for quarter in channel.quarters)):
             if heard is not None and heard not in BY_ID:

@@ -12,15 +12,17 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 logger = logging.getLogger(__name__)
 
 INDEX_FILE = ".runs.sqlite3"
-_VERSION = 2
+_VERSION = 3
 _LOCK_TIMEOUT_S = 10.0
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class RunSummary:
         model: Name of the model.
         granularity: ``utterance``, ``frame`` or ``segment``.
         owner: Who asked for it, where that is known.
+        uncertain: Whether the confidence is below the minimum that was asked for.
+        no_speech: Whether no speech was found, so that the emotion means nothing.
     """
 
     run_id: str
@@ -48,6 +52,8 @@ class RunSummary:
     model: str
     granularity: str
     owner: str | None = None
+    uncertain: bool = False
+    no_speech: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,16 +130,35 @@ class RunIndex:
         there = set(run_ids)
         if not there:
             return [], 0
+        return self._asked(lambda: self._search(there, limit, offset, where))
+
+    def models(self, owner: str | None) -> list[str]:
+        """The names of the models that gave the runs of the last search, in order.
+
+        Args:
+            owner: Of whose runs; None for everyone's.
+        """
+        if not self._folder.is_dir():
+            return []
+        return self._asked(lambda: self._models(RunFilter(owner=owner)))
+
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
         with self._lock:
             try:
-                return self._search(there, limit, offset, where)
+                return question()
             except sqlite3.OperationalError as e:  # locked by another process, say: not damaged
                 self._keep_in_memory(e)
-                return self._search(there, limit, offset, where)
+                return question()
             except sqlite3.DatabaseError as e:
                 logger.warning("the index of runs is damaged (%s) and is made again", e)
                 self._discard()
-                return self._search(there, limit, offset, where)
+                return question()
+
+    def _models(self, where: RunFilter) -> list[str]:
+        clause, values = where.clause()
+        with self._connection() as db:
+            rows = db.execute(f"SELECT DISTINCT model FROM runs{clause} ORDER BY model", values)
+            return [model for (model,) in rows]
 
     def _search(
         self, there: set[str], limit: int, offset: int, where: RunFilter
@@ -144,7 +169,7 @@ class RunIndex:
             (count,) = db.execute(f"SELECT count(*) FROM runs{clause}", values).fetchone()
             order = " ORDER BY run_id DESC LIMIT ? OFFSET ?"
             rows = db.execute(f"SELECT * FROM runs{clause}{order}", [*values, limit, offset])
-            return [RunSummary(*row) for row in rows], count
+            return [_summary(row) for row in rows], count
 
     def _refresh(self, db: sqlite3.Connection, there: set[str]) -> None:
         known = {run_id for (run_id,) in db.execute("SELECT run_id FROM runs")}
@@ -168,6 +193,8 @@ class RunIndex:
                 model=str(data["model"]["name"]),
                 granularity=str(data["granularity"]),
                 owner=self._owner_of(self._folder / run_id),
+                uncertain=bool(data.get("uncertain", False)),
+                no_speech=any(one["code"] == "no_speech" for one in data.get("warnings", ())),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None  # of another program, or being deleted
@@ -198,6 +225,11 @@ class RunIndex:
     def _discard(self) -> None:
         with contextlib.suppress(OSError):
             (self._folder / INDEX_FILE).unlink(missing_ok=True)
+
+
+def _summary(row: Sequence[Any]) -> RunSummary:
+    summary = RunSummary(*row)  # SQLite has no booleans
+    return replace(summary, uncertain=bool(summary.uncertain), no_speech=bool(summary.no_speech))
 
 
 def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:

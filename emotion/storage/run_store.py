@@ -11,10 +11,8 @@ import contextlib
 import json
 import math
 import os
-import platform
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
@@ -23,12 +21,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from emotion.core.errors import OutputError, RunNotFoundError
 from emotion.core.similarity_errors import EmbeddingMissingError
+from emotion.storage.own_folders import PARTIAL, make_own
 from emotion.storage.run_index import RunFilter, RunIndex, RunSummary
+from emotion.storage.run_trash import RunTrash
 
 AUDIO_FILE = "processed_audio.wav"
 RESULT_FILE = "result.json"
@@ -36,9 +35,9 @@ EMBEDDING_FILE = "embedding.npy"
 FRAME_EMBEDDINGS_FILE = "embedding_frames.npy"
 SEGMENT_EMBEDDINGS_FILE = "embedding_segments.npy"
 _OWNER_FILE = ".owner"  # who asked for the run, where that is known
-_PARTIAL = ".partial-"
 _SUFFIXES = 1000
 _ID = re.compile(r"outputs_\d{8}_\d{6}(_\d{3})?")
+_STAMP = len("outputs_YYYYMMDD_HHMMSS")
 
 
 class RunStore:
@@ -48,12 +47,14 @@ class RunStore:
         folder: Where runs are kept; made when the first run is written.
 
     Attributes:
-        on_commit: Told the id of each run that is completed; must return at once.
+        on_commit: Told the id of each run that is completed or restored; must return at once.
+        trash: Runs that were deleted and can be restored.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.on_commit: Callable[[str], None] = lambda run_id: None
+        self.trash = RunTrash(folder)
         self._index = RunIndex(folder, RESULT_FILE, owner_of)
 
     def create(self, now: datetime | None = None, owner: str | None = None) -> RunWriter:
@@ -131,20 +132,63 @@ class RunStore:
         """
         return self._index.search(run_ids(self.folder), limit, offset, where or RunFilter())
 
-    def delete(self, run_id: str, owner: str | None = None) -> None:
+    def models(self, owner: str | None = None) -> list[str]:
+        """The names of the models that gave the runs, as the last search found them.
+
+        Args:
+            owner: Of whose runs; None for everyone's.
+        """
+        return self._index.models(owner)
+
+    def delete(self, run_id: str, owner: str | None = None, *, undo: bool = False) -> None:
         """Deletes a run.
 
         Args:
             run_id: Its id.
             owner: Whose it must be; None for anyone's.
+            undo: Whether `restore` can bring it back for a while.
 
         Raises:
             RunNotFoundError: There is no complete run of that id, or it is another one's.
             OutputError: It cannot be deleted.
         """
-        self.find(run_id, owner)
-        if not self.delete_all([run_id]):  # deleted by another process just now
-            raise RunNotFoundError(run_id=run_id)
+        folder = self.find(run_id, owner)
+        if not undo:
+            if not self.delete_all([run_id]):  # deleted by another process just now
+                raise RunNotFoundError(run_id=run_id)
+            return
+        with _reported(self.folder):
+            try:
+                self.trash.put(folder)
+            except FileNotFoundError as e:
+                raise RunNotFoundError(run_id=run_id) from e
+
+    def restore(self, run_id: str, owner: str | None = None) -> str:
+        """Brings back the run of this id that was deleted last with ``undo``.
+
+        Args:
+            run_id: The id that it had.
+            owner: Whose it must be; None for anyone's.
+
+        Returns:
+            Its id: another suffix than before where its name was taken meanwhile.
+
+        Raises:
+            RunNotFoundError: There is none, or no longer, or it is another one's.
+            OutputError: It cannot be moved back.
+        """
+        for deleted in self.trash.find(run_id) if _ID.fullmatch(run_id) else ():
+            if owner is not None and owner_of(deleted) != owner:
+                continue
+            with _reported(self.folder):
+                try:
+                    restored = _take_name(deleted, self.folder, run_id)
+                except FileNotFoundError:  # restored or deleted for good just now
+                    continue
+            self.trash.close(deleted.parent)
+            self.on_commit(restored.name)
+            return restored.name
+        raise RunNotFoundError(run_id=run_id)
 
     def delete_all(self, runs: Iterable[str]) -> list[str]:
         """Deletes runs; those that are gone already are left out.
@@ -165,7 +209,7 @@ class RunStore:
                 with contextlib.suppress(RunNotFoundError, FileNotFoundError):
                     folder = self.find(run_id)
                     if doomed is None:
-                        doomed = make_own(self.folder, _PARTIAL)
+                        doomed = make_own(self.folder, PARTIAL)
                         last.callback(shutil.rmtree, doomed)
                     # Moved away first, so that no reader sees half a run.
                     folder.rename(doomed / run_id)
@@ -237,7 +281,7 @@ class RunWriter:
         self._final: Path | None = None
         with _reported(outputs_dir):
             outputs_dir.mkdir(parents=True, exist_ok=True)
-            self.path = make_own(outputs_dir, _PARTIAL)
+            self.path = make_own(outputs_dir, PARTIAL)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -290,21 +334,24 @@ class RunWriter:
             if self._owner is not None:
                 (self.path / _OWNER_FILE).write_text(self._owner, encoding="utf-8")
             self.path.chmod(0o755)
-            for number in range(_SUFFIXES):
-                suffix = f"_{number:03d}" if number else ""
-                final = self._outputs_dir / f"{self._stamp}{suffix}"
-                if final.exists():
-                    continue
-                try:
-                    self.path.rename(final)  # fails on a folder with files: takes no other's
-                except OSError:
-                    if final.exists():
-                        continue
-                    raise
-                self._final = final
-                self._on_commit(final.name)
-                return final
-        raise OutputError(path=self._outputs_dir, reason=f"{_SUFFIXES} runs in {self._stamp}")
+            self._final = _take_name(self.path, self._outputs_dir, self._stamp)
+        self._on_commit(self._final.name)
+        return self._final
+
+
+def _take_name(folder: Path, outputs_dir: Path, run_id: str) -> Path:
+    """Renames a run's folder to an id, or to the next suffix that is free."""
+    stamp = run_id[:_STAMP]
+    for name in (run_id, *(f"{stamp}_{number:03d}" for number in range(1, _SUFFIXES))):
+        final = outputs_dir / name
+        if final.exists():
+            continue
+        try:
+            return folder.rename(final)  # fails on a folder with files: takes no other's
+        except OSError:
+            if not final.exists():
+                raise
+    raise OutputError(path=outputs_dir, reason=f"{_SUFFIXES} runs in {stamp}")
 
 
 @contextlib.contextmanager
@@ -350,40 +397,3 @@ def run_ids(folder: Path) -> list[str]:
             return sorted((e.name for e in entries if _ID.fullmatch(e.name)), reverse=True)
     except FileNotFoundError:
         return []
-
-
-def make_own(parent: Path, prefix: str) -> Path:
-    """Makes a folder of this process's, and removes those that killed processes left behind.
-
-    Args:
-        parent: Where it is made.
-        prefix: How its name begins; the host's name and the process's id follow.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    remove_dead(parent, prefix)
-    return Path(tempfile.mkdtemp(prefix=f"{_of_host(prefix)}{os.getpid()}-", dir=parent))
-
-
-def remove_dead(parent: Path, prefix: str) -> None:
-    """Removes the folders that killed processes made with `make_own`."""
-    own = _of_host(prefix)
-    with os.scandir(parent) as entries:  # each run begins here, beside thousands perhaps
-        left = [entry.name for entry in entries if entry.name.startswith(own)]
-    for name in left:
-        owner = name.removeprefix(own).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(parent / name, ignore_errors=True)
-
-
-def _of_host(prefix: str) -> str:
-    # The host's name, because a process id means nothing on another host that shares the folder.
-    return prefix + re.sub(r"\W", "", platform.node()) + "-"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return psutil.pid_exists(pid)
-    except OverflowError:  # no process has such a number
-        return False

@@ -100,7 +100,7 @@ class Endpoint:
                 if progress.state not in ENDED:
                     yield gr.skip(), gr.skip()
             finished = job.result()
-            yield finished.result.to_dict(), run_files(self._hand_over, finished)
+            yield finished.result.to_dict(), run_files(self._hand_over, finished.folder)
         except Exception as e:
             raise plain(e, lang) from e
         finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from emotion.core.errors import OutputError
-from emotion.services.recognitions import FinishedRun
+from emotion.storage import run_store
 from emotion.storage.run_store import (
     AUDIO_FILE,
     EMBEDDING_FILE,
@@ -62,10 +62,22 @@ class HandOver:
             raise OutputError(path=self._cache, reason=e.strerror or str(e)) from e
 
 
-def run_files(hand_over: HandOver, finished: FinishedRun) -> list[str]:
-    """The files of a run for download: the usual ones first, then the exports."""
-    usual = (finished.folder / name for name in _FILES)
-    return hand_over(path for path in (*usual, *finished.exports) if path.is_file())
+def run_files(hand_over: HandOver, folder: Path) -> list[str]:
+    """The files of a run for download: the usual ones first, then the exports by name.
+
+    Args:
+        hand_over: Puts them into the cache.
+        folder: The run folder.
+
+    Returns:
+        Their paths in the cache.
+
+    Raises:
+        OutputError: The cache cannot be written.
+    """
+    there = {path.name: path for path in run_store.run_files(folder)}
+    usual = [there.pop(name) for name in _FILES if name in there]
+    return hand_over([*usual, *there.values()])
 
 
 def _place(source: Path, target: Path) -> str:

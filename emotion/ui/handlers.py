@@ -17,15 +17,10 @@ from emotion.core.errors import (
     JobRunningError,
 )
 from emotion.core.i18n import Lang
-from emotion.core.results import readable
+from emotion.core.results import Result, readable
 from emotion.models.store import example_clip
 from emotion.services.jobs import ENDED
-from emotion.services.recognitions import (
-    FinishedRun,
-    JobRequest,
-    RecognitionJob,
-    RecognitionService,
-)
+from emotion.services.recognitions import JobRequest, RecognitionJob, RecognitionService
 from emotion.storage.run_store import AUDIO_FILE
 from emotion.ui import charts, timeline, views
 from emotion.ui.examples import Example
@@ -134,7 +129,9 @@ class Handlers:
                 update = {out.card: card, out.log: "\n".join(progress.log)}
                 yield cleared(out) | update | busy if first else update
                 first = False
-            yield self._finished(out, job.result(), job.progress.log) | idle
+            run = job.result()
+            files = run_files(self._hand_over, run.folder)
+            yield finished(out, run.result, files, job.progress.log) | idle
         except CancelledError:
             yield cleared(out) | {out.card: views.cancelled()} | idle
         except Exception as e:
@@ -145,17 +142,6 @@ class Handlers:
             raise problem.toast(lang) from e
         finally:
             self._service.jobs.cancel(job)  # a visitor who left; an ended job does not mind
-
-    def _finished(self, out: Outputs, finished: FinishedRun, log: Sequence[str]) -> Update:
-        result, files = finished.result, run_files(self._hand_over, finished)
-        audio = next((path for path in map(Path, files) if path.name == AUDIO_FILE), None)
-        return {
-            out.card: views.result(result),
-            out.scores: charts.scores_chart(result),
-            out.timeline: timeline.figure(result, audio),
-            out.log: "\n".join(log),
-            out.downloads: files,
-        }
 
     def cancel(self, request: gr.Request) -> None:
         """Stops the visitor's job."""
@@ -215,6 +201,25 @@ class Handlers:
         if path is None:
             raise Problem(pair("example_none"), ("", "")).toast(language_of(request))
         return self._hand_over([path])[0]
+
+
+def finished(out: Outputs, result: Result, files: Sequence[str], log: Sequence[str]) -> Update:
+    """What the outputs show of a run.
+
+    Args:
+        out: The components.
+        result: What ``result.json`` of the run holds.
+        files: Its files in Gradio's cache.
+        log: The lines of its log.
+    """
+    audio = next((path for path in map(Path, files) if path.name == AUDIO_FILE), None)
+    return {
+        out.card: views.result(result),
+        out.scores: charts.scores_chart(result),
+        out.timeline: timeline.figure(result, audio),
+        out.log: "\n".join(log),
+        out.downloads: list(files),
+    }
 
 
 def cleared(out: Outputs) -> Update:
