@@ -21,7 +21,7 @@ ROUTE = "**/api/v1/monitor"
 
 def open_tab(page: Any) -> Any:
     """Opens the tab and gives the card."""
-    page.locator("#tabs [role=tab]").nth(2).click()
+    page.locator("#tabs [role=tab]").nth(3).click()
     card = page.locator("#monitor-panel .monitor")
     expect(card).to_be_visible()
     return card

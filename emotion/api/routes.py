@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from emotion.api import (
     classification,
+    job_files,
     jobs,
     metrics,
     models,
@@ -37,6 +38,7 @@ def add_api(
     config: Config,
     service: RecognitionService,
     sessions: LiveSessions | None = None,
+    batches: Batches | None = None,
 ) -> None:
     """Adds the API to an app; call it before the page is mounted.
 
@@ -45,11 +47,12 @@ def add_api(
         config: Options.
         service: Runs the recognitions.
         sessions: The live recordings, if there are any.
+        batches: The jobs, where somebody else needs them too.
     """
     uploads = Uploads(config.audio.max_upload_bytes, config.server.request_timeout_s)
     requests = RequestStats()
     watch = Watch(config, service, sessions, requests)
-    batches = Batches(service.jobs)
+    batches = batches or Batches(service.jobs)
     context = Context(config, service, uploads, Sources(config), watch, batches)
 
     @contextlib.asynccontextmanager
@@ -66,6 +69,9 @@ def add_api(
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    for module in (recognize, jobs, classification, similarity, runs, models, metrics, monitor):
+    modules = (
+        recognize, jobs, job_files, classification, similarity, runs, models, metrics, monitor
+    )  # fmt: skip
+    for module in modules:
         app.include_router(module.router(context))
     add_docs(app)

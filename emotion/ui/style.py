@@ -23,7 +23,7 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
-_SHEETS: Final = ("style.css", "timeline.css", "live.css", "monitor.css")
+_SHEETS: Final = ("style.css", "timeline.css", "live.css", "monitor.css", "batch.css")
 _SCRIPTS: Final = (
     "page.js",
     "account.js",
@@ -37,6 +37,9 @@ _SCRIPTS: Final = (
     "timeline.js",
     "live.js",
     "monitor.js",
+    "batch_list.js",
+    "batch_table.js",
+    "batch.js",
 )
 _SCRIPT_TEXTS: Final = (
     "banner",
@@ -50,6 +53,7 @@ _SCRIPT_TEXTS: Final = (
     "live_",
     "account_",
     "monitor_",
+    "batch_",
     "tl_",
 )
 

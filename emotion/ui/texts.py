@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from emotion.core.i18n import Pair
+from emotion.ui.batch_texts import BATCH_TEXTS
 from emotion.ui.monitor_texts import MONITOR_TEXTS
 
 TITLE: Final = "Emotion2Vec+"
@@ -327,6 +328,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_confidence": ("置信度", "Confidence"),
     "tl_column_second": ("次要情绪", "Second"),
     **MONITOR_TEXTS,
+    **BATCH_TEXTS,
 }
 
 
