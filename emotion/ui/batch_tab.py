@@ -62,7 +62,8 @@ def panel(maximum_bytes: int) -> str:
         f'<section class="emo-card batch" data-state="idle" data-known="{data}">'
         f'<h2 class="card-title">{_text("title")}</h2>{_picker()}'
         f'<div class="bat-list" hidden><div class="bat-head"><p class="bat-count" role="status">'
-        f"</p>{_button('clear')}</div><ul></ul>{_button('more')}</div>"
+        f"</p>{_button('clear')}</div><ul></ul>"
+        '<button type="button" class="bat-more"></button></div>'
         f'<p class="bat-problem" role="alert" hidden></p>{_options()}'
         f'<div class="bat-actions">{_button("start", "disabled")}{_button("cancel", "disabled")}'
         '</div><div class="bat-run" hidden><div class="progress" role="progressbar" '
@@ -129,8 +130,10 @@ def _select(name: str, choices: list[tuple[str, Pair]]) -> str:
         f"{html.escape(en)}</option>"
         for value, (zh, en) in choices
     )
-    label = _text(name)
-    return f'<label class="bat-field"><span>{label}</span><select name="{name}">{options}</select></label>'
+    return (
+        f'<label class="bat-field"><span>{_text(name)}</span>'
+        f'<select name="{name}">{options}</select></label>'
+    )
 
 
 def _results() -> str:

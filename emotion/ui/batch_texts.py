@@ -111,12 +111,14 @@ BATCH_TEXTS: Final[dict[str, Pair]] = {
         "The last job ended too long ago: the server no longer keeps it.",
     ),
     "batch_too_many": (
-        "有 {count} 个文件，网页一次最多 {most} 个。请分几次，或用命令行：python -m emotion batch 文件夹",
+        "有 {count} 个文件，网页一次最多 {most} 个。请分几次，或用命令行："
+        "python -m emotion batch 文件夹",
         "There are {count} files; the page takes {most} at once. Send them in parts, or use the "
         "command line: python -m emotion batch FOLDER",
     ),
     "batch_too_large": (
-        "一共 {size}，超过一次上传的上限 {limit}。请分几次，或用命令行：python -m emotion batch 文件夹",
+        "一共 {size}，超过一次上传的上限 {limit}。请分几次，或用命令行："
+        "python -m emotion batch 文件夹",
         "{size} in all; one upload may have {limit}. Send them in parts, or use the command line: "
         "python -m emotion batch FOLDER",
     ),
