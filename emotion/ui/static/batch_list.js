@@ -10,7 +10,8 @@
   let shown = SHOWN;
 
   const card = () => document.querySelector('#batch-panel .batch');
-  const known = () => JSON.parse(card().dataset.known);
+  let facts = null;
+  const known = () => { facts ??= JSON.parse(card().dataset.known); return facts; };
 
   // --- Words, for all scripts of the tab ------------------------------------------------------------
   /** A text in both languages; the style sheet shows the page's. */

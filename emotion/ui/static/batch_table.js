@@ -4,6 +4,7 @@
   const page = window.emotionPage;
   const { both, words, known } = page.batchList;
   const AHEAD = 8; // rows above and below the view
+  const PACE_MS = 250; // between two drawings while results come
 
   let rows = []; // all, in the order in which they ended
   let view = []; // sorted and filtered
@@ -11,6 +12,8 @@
   let opened = -1; // index of the recording
   let sort = ['index', 1];
   let drawing = 0;
+  let waiting = 0;
+  const drawn = new Map(); // the rows in the page by index
   let stale = true; // the view must be made again
   let emotions = null;
   let templates = null;
@@ -127,18 +130,13 @@
     }
   }
 
-  function line(row, place, height) {
-    const made = document.createElement('div');
-    made.setAttribute('role', 'row');
-    made.id = `batch-row-${row.index}`;
-    made.setAttribute('aria-rowindex', place + 2);
-    made.setAttribute('aria-selected', row.index === opened);
-    made.dataset.place = place;
-    made.dataset.kind = row.kind;
-    made.style.transform = `translateY(${place * height}px)`;
-    made.classList.toggle('is-active', place === active);
+  function line(row) {
+    const own = document.createElement('div');
+    own.setAttribute('role', 'row');
+    own.id = `batch-row-${row.index}`;
+    own.dataset.kind = row.kind;
     const spoken = row.kind === 'done' || row.kind === 'uncertain';
-    made.append(
+    own.append(
       cell('file', (element) => { element.textContent = row.file; element.title = row.file; }),
       cell('duration', row.duration === undefined ? '–' : clock(row.duration)),
       cell('emotion', (element) => chip(element, row)),
@@ -146,25 +144,48 @@
       cell('second', spoken && row.second ? (element) => named(element, row.second[0], ` ${percent(row.second[1])}`) : '–'),
       cell('warning', (element) => note(element, row)),
     );
-    return made;
+    return own;
+  }
+
+  /** Puts the rows from one place to another into the page; those that are there already stay. */
+  function put(first, last) {
+    const body = find('.bat-body');
+    const height = rowHeight();
+    body.style.height = `${view.length * height}px`;
+    const wanted = new Set(view.slice(first, last).map((row) => row.index));
+    for (const [index, element] of drawn) {
+      if (wanted.has(index)) continue;
+      element.remove();
+      drawn.delete(index);
+    }
+    let before = null;
+    for (let place = first; place < last; place += 1) {
+      const row = view[place];
+      const element = drawn.get(row.index) ?? line(row);
+      drawn.set(row.index, element);
+      element.setAttribute('aria-rowindex', place + 2);
+      element.setAttribute('aria-selected', row.index === opened);
+      element.dataset.place = place;
+      element.style.transform = `translateY(${place * height}px)`;
+      element.classList.toggle('is-active', place === active);
+      const next = before ? before.nextSibling : body.firstChild; // the order in which they are read
+      if (next !== element) body.insertBefore(element, next);
+      before = element;
+    }
   }
 
   function draw() {
-    drawing = 0;
+    [drawing, waiting] = [0, 0];
     if (!results()?.offsetParent) return;
     if (stale) {
       arrange();
       shares();
     }
     const grid = find('.bat-grid');
-    const body = find('.bat-body');
     const height = rowHeight();
-    body.style.height = `${view.length * height}px`;
     const first = Math.max(0, Math.floor(grid.scrollTop / height) - AHEAD);
     const last = Math.min(view.length, Math.ceil((grid.scrollTop + grid.clientHeight) / height) + AHEAD);
-    const made = [];
-    for (let place = first; place < last; place += 1) made.push(line(view[place], place, height));
-    body.replaceChildren(...made);
+    put(first, last);
     const row = view[active];
     if (row && active >= first && active < last) grid.setAttribute('aria-activedescendant', `batch-row-${row.index}`);
     else grid.removeAttribute('aria-activedescendant');
@@ -173,6 +194,12 @@
   function redraw(changed = true) {
     stale ||= changed;
     drawing ||= requestAnimationFrame(draw);
+  }
+
+  /** Draws what came meanwhile, a few times a second. */
+  function later() {
+    stale = true;
+    waiting ||= setTimeout(() => redraw(), PACE_MS);
   }
 
   /** How often each emotion was heard: bars with counts and shares, so that it reads in grey. */
@@ -270,12 +297,14 @@
   document.addEventListener('scroll', (event) => { if (event.target.matches?.('.bat-grid')) redraw(false); }, true);
   addEventListener('resize', () => redraw(false));
   document.addEventListener('emotion:tab', () => setTimeout(() => redraw()));
-  document.addEventListener('click', (event) => { if (event.target.closest?.('[data-set-lang]')) redraw(false); });
+  document.addEventListener('click', (event) => { if (event.target.closest?.('[data-set-lang]') && results()) redraw(false); });
 
   page.batchTable = {
-    add: (found) => { rows.push(...found.map(rowOf)); redraw(); },
+    add: (found) => { rows.push(...found.map(rowOf)); later(); },
     clear: () => {
       [rows, view, active, opened] = [[], [], 0, -1];
+      for (const element of drawn.values()) element.remove();
+      drawn.clear();
       find('.bat-opened').replaceChildren();
       delete find('.bat-opened').dataset.told;
       find('.bat-error').hidden = true;
