@@ -43,6 +43,7 @@ from emotion.core.config import Config, ServerConfig
 from emotion.core.errors import AddressError, EmotionError, PortInUseError
 from emotion.core.imports import large_import
 from emotion.core.memory import few_arenas, few_kernels
+from emotion.services.batches import Batches
 from emotion.services.history import History
 from emotion.services.live import FOLDER_PREFIX, LiveSessions
 from emotion.services.model_service import ModelService
@@ -77,12 +78,20 @@ class PageHost:
         config: Options.
         service: Runs the recognitions.
         sessions: The live recordings.
+        batches: The jobs.
     """
 
-    def __init__(self, config: Config, service: RecognitionService, sessions: LiveSessions) -> None:
+    def __init__(
+        self,
+        config: Config,
+        service: RecognitionService,
+        sessions: LiveSessions,
+        batches: Batches,
+    ) -> None:
         self._config = config
         self._service = service
         self._sessions = sessions
+        self._batches = batches
         self._inner: ASGIApp | None = None
         self._failed = False
         self._stop = asyncio.Event()
@@ -147,7 +156,7 @@ class PageHost:
 
         refuse_addresses()
         clean_up_uploads()
-        page = build_page(self._service, self._sessions, self._config)
+        page = build_page(self._service, self._sessions, self._batches, self._config)
         inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         inner.add_middleware(CORSMiddleware, allow_origins=[])  # switches Gradio's own echo off
         gr.mount_gradio_app(
@@ -189,7 +198,8 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     stored = History(service.store, config.server)
     sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
-    host = PageHost(config, service, sessions)
+    batches = Batches(service.jobs)
+    host = PageHost(config, service, sessions, batches)
     app = FastAPI(
         title="Emotion2Vec+",
         version=__version__,
@@ -203,7 +213,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     app.add_middleware(Guard, gate=gate)  # behind those that are added later
     app.include_router(login.router(gate))
     add_live(app, sessions)
-    add_api(app, config, service, sessions)
+    add_api(app, config, service, sessions, batches)
     app.add_middleware(SecurityMiddleware, head=BOOT_SCRIPT)
     add_unknown(app)  # after all other routes below /api
     app.mount("/", host)

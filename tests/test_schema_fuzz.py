@@ -76,7 +76,8 @@ def known(app: FastAPI, schema: Any, wav: Any) -> dict[str, str]:
     """Path parameters that lead somewhere."""
     job = app.state.service.jobs.submit(JobRequest(wav(1.0)))
     run_id = job.result(WAIT_S).folder.name
-    return {"run_id": run_id, "file": "result.json", "job_id": begun(schema, wav(1.0))}
+    job_id = begun(schema, wav(1.0))
+    return {"run_id": run_id, "file": "result.json", "job_id": job_id, "index": "0"}
 
 
 def add_sense(schema: Any, recording: bytes, known: dict[str, str], modes: list[Any]) -> None:

@@ -24,11 +24,13 @@ class Asked(Generic[Kind]):
     Attributes:
         options: From query and body; they have been checked.
         files: The recordings that it brings; none where it names some.
+        names: What the caller calls them.
         named: The JSON body that names them; None where it brings them.
     """
 
     options: RecognizeOptions
     files: list[Path]
+    names: list[str]
     named: Kind | None
 
 
@@ -60,4 +62,5 @@ async def read(
     options.recognition("en")  # checked before anything is fetched
     if not body.files:
         raise RequestInvalidError(reason="there is no part named file")
-    return Asked(options, [] if named else body.files, named)
+    files, names = ([], []) if named else (body.files, body.names)
+    return Asked(options, files, names, named)

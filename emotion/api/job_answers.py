@@ -15,10 +15,12 @@ from emotion.api.problems import Problem
 from emotion.api.sources import Named
 from emotion.core.errors import EmotionError
 from emotion.core.i18n import Lang
-from emotion.services.batch import Batch, BatchState, Outcome
+from emotion.services.batch import Batch, BatchState, Beside, Outcome
+from emotion.services.batches import MOST_RECORDINGS
 
 JOBS: Final = f"{PREFIX}/jobs"
-MOST_FILES: Final = 1000
+MOST_FILES: Final = MOST_RECORDINGS
+_MOST_NAMES: Final = 20  # that are told of a table's rows
 NDJSON: Final = "application/x-ndjson"
 
 
@@ -50,6 +52,35 @@ class JobLinks(BaseModel):
     self: str = Field(description="This object")
     events: str = Field(description="Progress as server-sent events")
     results: str = Field(description="A line of JSON for each recording that has ended")
+    csv: str = Field(description="Those recordings as a table: CSV")
+    jsonl: str = Field(description="JSON lines")
+    parquet: str = Field(description="Parquet")
+    outputs: str = Field(description="A ZIP file with the tables and the files of all runs")
+
+
+class JobTable(BaseModel):
+    """The caller's own table, that came with the recordings."""
+
+    columns: list[str] = Field(description="Columns that pass through to the tables of results")
+    rows: int = Field(description="Its rows")
+    rows_alone: int = Field(description="Rows that name none of the recordings")
+    rows_alone_names: list[str] = Field(description="The first of their names")
+    files_alone: int = Field(description="Recordings that no row names")
+    files_alone_names: list[str] = Field(description="The first of their names")
+
+    @classmethod
+    def of(cls, beside: Beside) -> JobTable | None:
+        """What is told of a table; None where there was none."""
+        if not beside.rows:
+            return None
+        return cls(
+            columns=list(beside.columns),
+            rows=beside.rows,
+            rows_alone=len(beside.rows_alone),
+            rows_alone_names=list(beside.rows_alone[:_MOST_NAMES]),
+            files_alone=len(beside.files_alone),
+            files_alone_names=list(beside.files_alone[:_MOST_NAMES]),
+        )
 
 
 class Job(BaseModel):
@@ -69,6 +100,11 @@ class Job(BaseModel):
     left_s: float | None = Field(
         description="Seconds of time that the rest takes, by the pace so far, where known"
     )
+    elapsed_s: float = Field(
+        description="Seconds since its first recording left the queue, until its end"
+    )
+    left_out: int = Field(description="Files in folders and archives that are no recordings")
+    table: JobTable | None = Field(description="The table that came with the recordings")
     created_at: datetime = Field(description="UTC")
     started_at: datetime | None = Field(description="When its first recording left the queue, UTC")
     ended_at: datetime | None = Field(description="UTC")
@@ -100,11 +136,14 @@ class Job(BaseModel):
             done_s=round(now.done_s, 2),
             total_s=_rounded(now.total_s),
             left_s=_rounded(now.left_s),
+            elapsed_s=round(batch.elapsed_s, 2),
+            left_out=batch.plan.beside.left_out,
+            table=JobTable.of(batch.plan.beside),
             created_at=_whole(batch.created_at),
             started_at=_whole(batch.started_at) if batch.started_at else None,
             ended_at=_whole(batch.ended_at) if batch.ended_at else None,
             problem=Problem.of(error, language, request_id) if error else None,
-            links=JobLinks(self=own, events=f"{own}/events", results=f"{own}/results"),
+            links=_links(own),
         )
 
 
@@ -146,6 +185,17 @@ def line_maker(
         return dumps({"index": index, "file": file, "status": "done", "result": result})
 
     return line
+
+
+def _links(own: str) -> JobLinks:
+    tables = {kind: f"{own}/table.{kind}" for kind in ("csv", "jsonl", "parquet")}
+    return JobLinks(
+        self=own,
+        events=f"{own}/events",
+        results=f"{own}/results",
+        outputs=f"{own}/outputs.zip",
+        **tables,
+    )
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -1,8 +1,7 @@
-"""From what a request for a job brings or names to the recordings of a batch."""
+"""From what a request for a job names to the recordings of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +10,6 @@ from emotion.api.sources import Named, Sources
 from emotion.api.uploads import safe_name
 from emotion.core.errors import ConfigError, EmotionError
 from emotion.services.batch import BatchItem
-
-
-def uploaded(files: Sequence[Path]) -> list[BatchItem]:
-    """The recordings that a request brought, each in a folder of its own."""
-    return [BatchItem(path.name, path, path.parent) for path in files]
 
 
 async def named(sources: Sources, body: JobsBody, folder: Path) -> list[BatchItem]:

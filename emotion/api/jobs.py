@@ -24,12 +24,13 @@ from emotion.api.job_answers import (
     JobsBody,
     line_maker,
 )
-from emotion.api.job_items import named, uploaded
+from emotion.api.job_bundles import Bundle, bundled
+from emotion.api.job_items import named
 from emotion.api.job_streams import END, HEADERS, cancelling, events, lines
 from emotion.api.openapi import inlined, problems, request_body
 from emotion.api.options import QueryOptions, RecognizeOptions
 from emotion.core.access_errors import SharedServerError
-from emotion.services.batch import Batch, BatchPlan
+from emotion.services.batch import Batch, BatchPlan, Beside
 from emotion.services.recognitions import JobRequest
 
 _JOB: Final = f"{JOBS}/{{job_id}}"
@@ -65,9 +66,11 @@ def _add_begin(routes: APIRouter, context: Context) -> None:
         openapi_extra=request_body(JobsBody, RecognizeOptions, many=True),
     )
     async def begin(request: Request, query: Annotated[QueryOptions, Query()]) -> Response:
-        """Up to 1,000 multipart `file`, the raw body of one, or in JSON exactly one of
-        `audio_base64`, `audio_path` and `audio_url`, or `items`, a list of such. The options are
-        those of `/recognize` and count for all. With `Accept: application/x-ndjson` the answer is
+        """Up to 5,000 recordings: multipart `file`, whose names may have sub-folders, the raw
+        body of one, or in JSON exactly one of `audio_base64`, `audio_path` and `audio_url`, or
+        `items`, a list of such. ZIP files are unpacked, and the columns of a CSV or TSV file with
+        a column `path` or `file` pass through to the tables of results. The options are those of
+        `/recognize` and count for all. With `Accept: application/x-ndjson` the answer is
         200 and the results as they come; if the connection ends, so does the job."""
         context.batches.check()  # before the recordings are read
         batch = await _begin(context, request, query)
@@ -177,13 +180,15 @@ async def _begin(context: Context, request: Request, query: QueryOptions) -> Bat
 
         work(received)  # checks the options
         if asked.named is None:
-            items = uploaded(asked.files)
+            most = context.config.audio.max_upload_bytes
+            bundle = await run_in_threadpool(bundled, asked.files, asked.names, most)
         else:
-            items = await named(context.sources, asked.named, received)
+            bundle = Bundle(await named(context.sources, asked.named, received), Beside())
         request_id = request_id_of(request)
         linked = context.config.server.lists_runs
         line = line_maker(options.embedding_format, linked, language, request_id)
-        return context.batches.start(BatchPlan(items, work, line, folder, owner, request_id))
+        plan = BatchPlan(bundle.items, work, line, folder, owner, request_id, bundle.beside)
+        return context.batches.start(plan)
     except BaseException:
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
         raise

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from emotion.api import (
     classification,
     compare,
+    job_files,
     jobs,
     metrics,
     models,
@@ -38,6 +39,7 @@ def add_api(
     config: Config,
     service: RecognitionService,
     sessions: LiveSessions | None = None,
+    batches: Batches | None = None,
 ) -> None:
     """Adds the API to an app; call it before the page is mounted.
 
@@ -46,11 +48,12 @@ def add_api(
         config: Options.
         service: Runs the recognitions.
         sessions: The live recordings, if there are any.
+        batches: The jobs, where somebody else needs them too.
     """
     uploads = Uploads(config.audio.max_upload_bytes, config.server.request_timeout_s)
     requests = RequestStats()
     watch = Watch(config, service, sessions, requests)
-    batches = Batches(service.jobs)
+    batches = batches or Batches(service.jobs)
     context = Context(config, service, uploads, Sources(config), watch, batches)
 
     @contextlib.asynccontextmanager
@@ -67,9 +70,7 @@ def add_api(
     add_handlers(app)
     app.add_middleware(RequestIdMiddleware, stats=requests)
     app.include_router(APIRouter(lifespan=lifespan))
-    routed = (
-        recognize, jobs, classification, similarity, compare, runs, models, metrics, monitor
-    )  # fmt: skip
-    for module in routed:
+    recognising = (recognize, jobs, job_files, classification, similarity, compare)
+    for module in (*recognising, runs, models, metrics, monitor):
         app.include_router(module.router(context))
     add_docs(app)

@@ -34,6 +34,8 @@ MAX_JSON_BYTES: Final = 32_000_000  # is parsed in memory
 FIELD_BYTES: Final = 1 << 16  # of a field of a multipart body
 NAMELESS: Final = "recording"
 _ENVELOPE_BYTES = 1 << 20  # fields and headers beside the files of a multipart body
+_PART_BYTES = 1 << 11  # headers of one file
+_MOST_FOLDERS = 16
 _MOST_FIELDS = 100
 _WRITE_BYTES = 1 << 20
 _NAME_BYTES = 200
@@ -49,11 +51,13 @@ class Body:
     Attributes:
         kind: How it was sent.
         files: The uploaded files, in order; of JSON the document itself.
+        names: What the caller calls them, with ``/`` between folders; empty for JSON.
         fields: The other fields of a multipart body, in order, each with its values.
     """
 
     kind: Kind
     files: list[Path] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -130,7 +134,8 @@ class Uploads:
         content_type = request.headers.get("content-type", "").encode("latin-1")
         kind, options = parse_options_header(content_type)
         if kind == b"multipart/form-data":
-            chunks = _limited(request, self._maximum_bytes + _ENVELOPE_BYTES, self._maximum_bytes)
+            envelope = _ENVELOPE_BYTES + (most - 1) * _PART_BYTES
+            chunks = _limited(request, self._maximum_bytes + envelope, self._maximum_bytes)
             writer = _Writer(folder, most, field_bytes)
             return await _multipart(chunks, options.get(b"boundary", b""), writer)
         if kind == b"application/json" or kind.endswith(b"+json"):
@@ -138,7 +143,8 @@ class Uploads:
             body = Body("json", [folder / "body.json"])
             chunks = _limited(request, limit, limit)
         else:
-            body = Body("raw", [folder / safe_name(_given_name(request))])
+            name = safe_name(_given_name(request))
+            body = Body("raw", [folder / name], [name])
             chunks = _limited(request, self._maximum_bytes, self._maximum_bytes)
         async with _Spool(body.files[0]) as spool:
             async for chunk in chunks:
@@ -157,6 +163,18 @@ def safe_name(name: str | None) -> str:
     suffix = dot + suffix if stem and len(suffix.encode()) <= 20 else ""
     stem = last.removesuffix(suffix) if suffix else last
     return stem.encode()[:_NAME_BYTES].decode("utf-8", "ignore") + suffix
+
+
+def relative_name(name: str) -> str:
+    """What to call a file that a caller calls so: with its sub-folders, but never a way out.
+
+    A path that begins at a root or on a drive is of the caller's machine: its last part is kept.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not parts[0] or parts[0].endswith(":"):
+        return safe_name(name)
+    folders = [safe_name(part) for part in parts[:-1] if part.strip() not in ("", ".", "..")]
+    return "/".join([*folders[-_MOST_FOLDERS:], safe_name(parts[-1])])
 
 
 def _given_name(request: Request) -> str | None:
@@ -329,9 +347,11 @@ class _Writer:
             )
         own = self._folder / f"{len(self.body.files):04}"
         own.mkdir()
-        name = safe_name(options[b"filename"].decode("utf-8", "replace"))
+        given = options[b"filename"].decode("utf-8", "replace")
+        name = safe_name(given)
         self._file = _Spool(own / name)
         self.body.files.append(own / name)
+        self.body.names.append(relative_name(given))
 
     def _end(self) -> None:
         if self._file is not None:

@@ -166,6 +166,19 @@ class AsyncClient:
         finally:
             partial.unlink(missing_ok=True)
 
+    async def job_table(self, job_id: str, to: Path) -> Path:
+        """Saves the results of a job as a table, in the order in which they were sent.
+
+        Args:
+            job_id: The job; what has ended so far is in the table.
+            to: The file to write; its suffix, .csv, .jsonl or .parquet, is the format.
+        """
+        return await self.download(calls.table_path(job_id, to), to)
+
+    async def job_outputs(self, job_id: str, to: Path) -> Path:
+        """Saves a ZIP file with the tables of a job and the files of its runs."""
+        return await self.download(calls.outputs_path(job_id), to)
+
     async def delete_run(self, run_id: str, *, undo: bool = False) -> None:
         """Deletes a stored run; with ``undo``, `restore_run` can bring it back for ten minutes."""
         await self._call(calls.delete_run(run_id, undo))

@@ -157,6 +157,16 @@ def results_path(job_id: str, start: int) -> str:
     return f"{API}/jobs/{quote(job_id, '')}/results?from={start}"
 
 
+def table_path(job_id: str, to: Path) -> str:
+    """Where the results of a job are, as a table in the format that a name asks for."""
+    return f"{API}/jobs/{quote(job_id, '')}/table.{quote(to.suffix.lower()[1:], '')}"
+
+
+def outputs_path(job_id: str) -> str:
+    """Where all that a job left is."""
+    return f"{API}/jobs/{quote(job_id, '')}/outputs.zip"
+
+
 def form(options: RecognitionOptions) -> dict[str, Any]:
     """The options that differ from the defaults, by the names of the API."""
     fields: dict[str, Any] = {}

@@ -198,6 +198,19 @@ class Client:
         finally:
             partial.unlink(missing_ok=True)
 
+    def job_table(self, job_id: str, to: Path) -> Path:
+        """Saves the results of a job as a table, in the order in which they were sent.
+
+        Args:
+            job_id: The job; what has ended so far is in the table.
+            to: The file to write; its suffix, .csv, .jsonl or .parquet, is the format.
+        """
+        return self.download(calls.table_path(job_id, to), to)
+
+    def job_outputs(self, job_id: str, to: Path) -> Path:
+        """Saves a ZIP file with the tables of a job and the files of its runs."""
+        return self.download(calls.outputs_path(job_id), to)
+
     def delete_run(self, run_id: str, *, undo: bool = False) -> None:
         """Deletes a stored run.
 

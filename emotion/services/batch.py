@@ -14,8 +14,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,10 +25,12 @@ from emotion.core.errors import (
     EmotionError,
     ModelNotReadyError,
     OutputError,
+    RunNotFoundError,
 )
 from emotion.core.request_errors import InternalError
 from emotion.services.jobs import ENDED, State
 from emotion.services.line_spool import LineSpool
+from emotion.services.listeners import Listeners
 from emotion.services.recognitions import FinishedRun, JobRequest, RecognitionJob, RecognitionJobs
 
 logger = logging.getLogger(__name__)
@@ -47,11 +49,32 @@ class BatchItem:
         file: Its name.
         source: The recording, or what fetches it when its turn comes.
         folder: Removed when the recording is done; None where it is somebody else's.
+        columns: What the caller's own table says of it.
     """
 
     file: str
     source: Path | Callable[[], Coroutine[Any, Any, Path]]
     folder: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What came beside the recordings of a batch.
+
+    Attributes:
+        left_out: Files in folders and archives that are no recordings.
+        columns: The columns of the caller's own tables, in order.
+        rows: How many rows these tables have.
+        rows_alone: Rows that name none of the recordings, by the names in them.
+        files_alone: Recordings that no row names; empty where there is no table.
+    """
+
+    left_out: int = 0
+    columns: tuple[str, ...] = ()
+    rows: int = 0
+    rows_alone: tuple[str, ...] = ()
+    files_alone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,7 @@ class BatchPlan:
         folder: The batch's own; removed with it.
         owner: Who asks, where that is known.
         request_id: For the log.
+        beside: What came beside the recordings.
     """
 
     items: Sequence[BatchItem]
@@ -74,6 +98,7 @@ class BatchPlan:
     folder: Path
     owner: str | None = None
     request_id: str = ""
+    beside: Beside = Beside()  # frozen
 
 
 @dataclass(frozen=True)
@@ -84,11 +109,13 @@ class Ended:
         index: Its place in the batch.
         file: Its name.
         failed: Whether it has no result.
+        run_id: Its run; None where none was stored.
     """
 
     index: int
     file: str
     failed: bool
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,39 +143,6 @@ class BatchProgress:
     stage: State | None
 
 
-class Listeners:
-    """Those who want to know of something; safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._all: list[Callable[[], None]] = []
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Has ``listener`` called each time, in any thread; it must return at once.
-
-        Returns:
-            Ends that.
-        """
-        with self._lock:
-            self._all.append(listener)
-
-        def end() -> None:
-            with self._lock:
-                self._all.remove(listener)
-
-        return end
-
-    def tell(self) -> None:
-        """Calls them."""
-        with self._lock:
-            listeners = tuple(self._all)
-        for listener in listeners:
-            listener()
-
-
 class Batch:
     """Recordings that are recognised one after the other, a few at a time.
 
@@ -160,6 +154,7 @@ class Batch:
 
     Attributes:
         id: Under which it is found; nobody can guess it.
+        plan: What it does.
         owner: Who asked, where that is known.
         created_at: When it was made, UTC.
         started_at: When its first recording left the queue.
@@ -179,13 +174,14 @@ class Batch:
         self.created_at = _now()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
+        self._took_s: float | None = None
         self.ended: list[Ended] = []
         self.lines = LineSpool(plan.folder / "lines")
         self.error: EmotionError | None = None
         self._writing = threading.Lock()
         self.grown = Listeners()
         self.changed = Listeners()
-        self._plan = plan
+        self.plan = plan
         self._jobs = jobs
         self._places = places
         self._ahead = ahead
@@ -203,9 +199,27 @@ class Batch:
         return "queued" if self.started_at is None else "running"
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since its first recording left the queue, until its end."""
+        if self._took_s is not None:
+            return self._took_s
+        return 0.0 if self.started_at is None else time.monotonic() - self._began
+
+    def run_id(self, index: int) -> str:
+        """The run that was stored of the recording at this place.
+
+        Raises:
+            RunNotFoundError: There is none, or not yet.
+        """
+        for one in self.ended:
+            if one.index == index and one.run_id is not None:
+                return one.run_id
+        raise RunNotFoundError(run_id=f"{self.id}/{index}")
+
+    @property
     def progress(self) -> BatchProgress:
         """How far it is now."""
-        total, ended = len(self._plan.items), tuple(self.ended)
+        total, ended = len(self.plan.items), tuple(self.ended)
         done, failed = len(ended), sum(one.failed for one in ended)
         running = list(self._running.values())
         done_s = self._done_s + sum(job.progress.done_s for job in running)
@@ -245,7 +259,7 @@ class Batch:
         """Recognises all of it; returns when nothing of it is under way any more."""
         pending: set[asyncio.Task[None]] = set()
         try:
-            for index, item in enumerate(self._plan.items):
+            for index, item in enumerate(self.plan.items):
                 if len(pending) >= self._ahead:
                     _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 if self._cancelled:
@@ -258,7 +272,7 @@ class Batch:
             await asyncio.to_thread(self._remove_rest)
 
     def _remove_rest(self) -> None:  # of what had no result when it was cancelled
-        for item in self._plan.items:
+        for item in self.plan.items:
             if item.folder is not None:
                 shutil.rmtree(item.folder, ignore_errors=True)
 
@@ -267,6 +281,7 @@ class Batch:
 
     def _end(self) -> None:
         if self.ended_at is None:
+            self._took_s = self.elapsed_s
             self.ended_at = _now()
             self._tell()
 
@@ -295,7 +310,7 @@ class Batch:
         """
         try:
             path = await self._opened(item)
-            job = self._running[index] = await self._submitted(self._plan.request(path))
+            job = self._running[index] = await self._submitted(self.plan.request(path))
             await self._wait_for(job)
             return job.result(0)
         except CancelledError:
@@ -303,8 +318,8 @@ class Batch:
         except EmotionError as e:
             return e
         except Exception:  # one recording must not end the others
-            logger.exception("request %s: %s failed", self._plan.request_id, item.file)
-            return InternalError(request_id=self._plan.request_id)
+            logger.exception("request %s: %s failed", self.plan.request_id, item.file)
+            return InternalError(request_id=self.plan.request_id)
 
     async def _opened(self, item: BatchItem) -> Path:
         if isinstance(item.source, Path):
@@ -352,13 +367,14 @@ class Batch:
             stop()
 
     async def _keep(self, index: int, item: BatchItem, outcome: Outcome) -> None:
-        failed = isinstance(outcome, EmotionError)
+        stored = None if isinstance(outcome, EmotionError) else outcome.stored
+        failed, run_id = isinstance(outcome, EmotionError), stored.name if stored else None
 
         def write() -> None:
-            line = self._plan.line(index, item.file, outcome)
+            line = self.plan.line(index, item.file, outcome)
             with self._writing:  # so that both are in the same order
                 self.lines.append(line)
-                self.ended.append(Ended(index, item.file, failed))
+                self.ended.append(Ended(index, item.file, failed, run_id))
             if item.folder is not None:
                 shutil.rmtree(item.folder, ignore_errors=True)
 

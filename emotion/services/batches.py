@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from emotion.core.errors import BusyError, JobNotFoundError, ModelNotReadyError
 from emotion.services.batch import Batch, BatchPlan
 from emotion.services.recognitions import RecognitionJobs
+
+MOST_RECORDINGS: Final = 5000  # of one batch
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,18 @@ class LineSpool:
             file.flush()  # readers may see its end from now on
             self._ends.append(file.tell())
 
+    def line(self, number: int) -> bytes:
+        """One line, without its line break.
+
+        Raises:
+            IndexError: There is no such line yet.
+            OSError: The file is gone.
+        """
+        start, end = self._ends[number], self._ends[number + 1]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start - 1)
+
     def read(self, start: int) -> tuple[bytes, int]:
         """Some whole lines from one on: about a megabyte, or a single longer one.
 

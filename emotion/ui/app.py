@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from gradio.utils import get_upload_folder
 
 from emotion.core import paths
 from emotion.core.config import Config
+from emotion.services.batches import Batches
 from emotion.services.live import LiveSessions
 from emotion.services.recognitions import RecognitionService
 from emotion.ui import views
+from emotion.ui.batch_handlers import BatchHandlers
+from emotion.ui.batch_tab import build_batch_tab
 from emotion.ui.endpoint import Endpoint, build_endpoint
-from emotion.ui.examples import Example, load_examples
+from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
 from emotion.ui.handlers import Handlers
 from emotion.ui.history_handlers import HistoryHandlers
@@ -61,6 +64,7 @@ class _Blocks(gr.Blocks):
 def build_page(
     service: RecognitionService,
     sessions: LiveSessions,
+    batches: Batches,
     config: Config,
     examples_dir: Path | None = None,
 ) -> Page:
@@ -69,6 +73,7 @@ def build_page(
     Args:
         service: Runs the recognitions.
         sessions: The live recordings.
+        batches: The jobs of the API.
         config: Options.
         examples_dir: Where the example clips are.
     """
@@ -79,34 +84,32 @@ def build_page(
     handlers = Handlers(service, hand_over, Previews(cache, config.audio), examples)
     live = LiveHandlers(service, sessions, handlers)
     stored = HistoryHandlers(service.store, hand_over, config.server)
+    batch = BatchHandlers(batches, service.store, hand_over)
+
+    def t(key: str) -> Any:
+        return i18n(message_id(key))
+
     with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)
     ) as blocks:
         gr.HTML(views.header(), js_on_load=None, apply_default_css=False, elem_id="site-header")
-        _build_tabs(
-            blocks, handlers, examples, live, stored, lambda key: i18n(message_id(key)), config
-        )
+        builders: dict[str, Callable[[], None]] = {
+            "recognize": lambda: build_tab(handlers, examples, t),
+            "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
+            "batch": lambda: build_batch_tab(batch, t, config.audio.max_upload_bytes),
+            "history": lambda: build_history_tab(stored, t),
+            "monitor": build_monitor_tab,
+        }
+        _build_tabs(blocks, builders, t)
         build_endpoint(Endpoint(service, hand_over))
     options = {"theme": theme(), "css": style_sheet(), "head": head(), "i18n": i18n}
     return Page(blocks, options)
 
 
 def _build_tabs(
-    blocks: gr.Blocks,
-    handlers: Handlers,
-    examples: Sequence[Example],
-    live: LiveHandlers,
-    stored: HistoryHandlers,
-    t: Translate,
-    config: Config,
+    blocks: gr.Blocks, builders: Mapping[str, Callable[[], None]], t: Translate
 ) -> None:
     """Puts the tabs into the open Blocks; ``?tab=`` in the address names the open one."""
-    builders: dict[str, Callable[[], None]] = {
-        "recognize": lambda: build_tab(handlers, examples, t),
-        "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
-        "history": lambda: build_history_tab(stored, t),
-        "monitor": build_monitor_tab,
-    }
     names = list(builders)
     with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
         for name, build in builders.items():

@@ -23,7 +23,14 @@ _FONTS: Final = (
     "sans-serif",
 )
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "Noto Sans Mono CJK SC", "monospace")
-_SHEETS: Final = ("style.css", "timeline.css", "live.css", "monitor.css", "history.css")
+_SHEETS: Final = (
+    "style.css",
+    "timeline.css",
+    "live.css",
+    "batch.css",
+    "history.css",
+    "monitor.css",
+)
 _SCRIPTS: Final = (
     "page.js",
     "account.js",
@@ -39,6 +46,9 @@ _SCRIPTS: Final = (
     "monitor.js",
     "history_list.js",
     "history.js",
+    "batch_list.js",
+    "batch_table.js",
+    "batch.js",
 )
 _SCRIPT_TEXTS: Final = (
     "banner",
@@ -53,6 +63,7 @@ _SCRIPT_TEXTS: Final = (
     "account_",
     "monitor_",
     "history_",
+    "batch_",
     "tl_",
 )
 

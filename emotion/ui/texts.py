@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from emotion.core.i18n import Pair
+from emotion.ui.batch_texts import BATCH_TEXTS
 from emotion.ui.history_texts import HISTORY_TEXTS
 from emotion.ui.monitor_texts import MONITOR_TEXTS
 
@@ -329,6 +330,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_second": ("次要情绪", "Second"),
     **HISTORY_TEXTS,
     **MONITOR_TEXTS,
+    **BATCH_TEXTS,
 }
 
 

@@ -40,7 +40,8 @@
 
   // In the capture phase, so before Gradio's own listeners.
   const on = (name, listener) => document.addEventListener(name, listener, true);
-  const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');
+  const carriesFiles = (event) => event.dataTransfer?.types.includes('Files')
+    && !document.querySelector('#batch-panel .batch')?.offsetParent; // which takes them itself
   const highlight = (shown) => zone()?.classList.toggle('is-target', shown);
 
   on('click', (event) => {
