@@ -18,6 +18,7 @@ from emotion.services.recognitions import RecognitionService
 from emotion.ui import views
 from emotion.ui.batch_handlers import BatchHandlers
 from emotion.ui.batch_tab import build_batch_tab
+from emotion.ui.compare_tab import build_compare_tab
 from emotion.ui.endpoint import Endpoint, build_endpoint
 from emotion.ui.examples import load_examples
 from emotion.ui.files import HandOver
@@ -97,6 +98,7 @@ def build_page(
             "recognize": lambda: build_tab(handlers, examples, t),
             "live": lambda: build_live_tab(live, t, on=config.server.live_sessions > 0),
             "batch": lambda: build_batch_tab(batch, t, config.audio.max_upload_bytes),
+            "compare": build_compare_tab,
             "history": lambda: build_history_tab(stored, t),
             "monitor": build_monitor_tab,
         }

@@ -10,6 +10,7 @@ from typing import Final
 
 from emotion.core.i18n import Pair
 from emotion.ui.batch_texts import BATCH_TEXTS
+from emotion.ui.compare_texts import COMPARE_TEXTS
 from emotion.ui.history_texts import HISTORY_TEXTS
 from emotion.ui.monitor_texts import MONITOR_TEXTS
 
@@ -328,6 +329,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_emotion": ("情绪", "Emotion"),
     "tl_column_confidence": ("置信度", "Confidence"),
     "tl_column_second": ("次要情绪", "Second"),
+    **COMPARE_TEXTS,
     **HISTORY_TEXTS,
     **MONITOR_TEXTS,
     **BATCH_TEXTS,
