@@ -64,7 +64,6 @@ HISTORY_TEXTS: Final[dict[str, Pair]] = {
     "history_undo": ("撤销", "Undo"),
     "history_dismiss": ("关闭提示", "Dismiss"),
     "history_restored": ("已恢复 {count} 条", "{count} restored"),
-    "history_opened": ("已打开 {file}", "{file} is open below"),
     "history_result": ("打开的记录", "The recognition that is open"),
     "history_close": ("关闭", "Close"),
     "history_offline": (
