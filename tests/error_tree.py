@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from emotion.core import (
     access_errors,
+    corpus_errors,
     engine_errors,
     errors,
     live_errors,
@@ -16,6 +17,7 @@ from emotion.core.errors import EmotionError
 
 MODULES = (
     access_errors,
+    corpus_errors,
     engine_errors,
     errors,
     live_errors,
