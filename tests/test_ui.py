@@ -14,6 +14,7 @@ import pytest
 from emotion.core.config import Config, ServerConfig
 from emotion.core.results import ResultWarning
 from emotion.recognition.opening import Status
+from emotion.services.batches import Batches
 from emotion.services.jobs import JobProgress
 from emotion.services.live import LiveSessions
 from emotion.services.recognitions import RecognitionService
@@ -152,7 +153,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Any:
     async def build() -> Any:  # Gradio makes an event loop, and leaves it open, where none runs
         models = FakeService(None)
         service = RecognitionService(models, RunStore(Path()))
-        return build_page(service, LiveSessions(models, config.audio, 8), config)
+        sessions = LiveSessions(models, config.audio, 8)
+        return build_page(service, sessions, Batches(service.jobs), config)
 
     return asyncio.run(build())
 

@@ -88,7 +88,6 @@ BATCH_TEXTS: Final[dict[str, Pair]] = {
     "batch_zip": ("全部文件（ZIP）", "All files (ZIP)"),
     "batch_compare": ("比较这些录音", "Compare these"),
     "batch_shares": ("情绪分布", "Distribution"),
-    "batch_opened": ("{name}", "{name}"),
     "batch_offline": (
         "连接不上服务器。文件列表还在；服务器恢复后再点“开始”。",
         "The server does not answer. Your list is kept: press Start again once it is back.",

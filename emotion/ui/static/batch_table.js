@@ -151,7 +151,6 @@
   function put(first, last) {
     const body = find('.bat-body');
     const height = rowHeight();
-    body.style.height = `${view.length * height}px`;
     const wanted = new Set(view.slice(first, last).map((row) => row.index));
     for (const [index, element] of drawn) {
       if (wanted.has(index)) continue;
@@ -183,6 +182,7 @@
     }
     const grid = find('.bat-grid');
     const height = rowHeight();
+    find('.bat-body').style.height = `${view.length * height}px`; // before the view is measured
     const first = Math.max(0, Math.floor(grid.scrollTop / height) - AHEAD);
     const last = Math.min(view.length, Math.ceil((grid.scrollTop + grid.clientHeight) / height) + AHEAD);
     put(first, last);
@@ -254,7 +254,7 @@
     if (!row) return;
     opened = row.index;
     const error = find('.bat-error');
-    both(find('.bat-opened'), words('opened', { name: row.file }));
+    find('.bat-opened').textContent = row.file;
     error.hidden = row.kind !== 'failed';
     error.textContent = row.error ? [row.error.detail, row.error.hint].filter(Boolean).join(' ') : '';
     document.getElementById('batch-result').toggleAttribute('data-shown', row.kind !== 'failed');
@@ -306,7 +306,6 @@
       for (const element of drawn.values()) element.remove();
       drawn.clear();
       find('.bat-opened').replaceChildren();
-      delete find('.bat-opened').dataset.told;
       find('.bat-error').hidden = true;
       document.getElementById('batch-result').removeAttribute('data-shown');
       redraw();
