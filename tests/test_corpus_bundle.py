@@ -44,12 +44,12 @@ def test_tables_and_runs_under_the_names_of_the_recordings(tmp_path: Path, runs:
             "results.csv",
             "results.jsonl",
             "results.parquet",
-            "runs/sub/a.wav/processed_audio.wav",
-            "runs/sub/a.wav/result.json",
-            "runs/sub/a.wav (2)/processed_audio.wav",
-            "runs/sub/a.wav (2)/result.json",
+            "recordings/sub/a.wav/processed_audio.wav",
+            "recordings/sub/a.wav/result.json",
+            "recordings/sub/a.wav (2)/processed_audio.wav",
+            "recordings/sub/a.wav (2)/result.json",
         ]
-        assert bundle.read("runs/sub/a.wav (2)/result.json") == b"run_b"
+        assert bundle.read("recordings/sub/a.wav (2)/result.json") == b"run_b"
         rows = bundle.read("results.csv").decode("utf-8-sig").splitlines()
         assert [row.split(",")[0] for row in rows] == [
             "file", "sub/a.wav", "sub/a.wav", "c.wav", "b.wav"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.storage import run_archive
+from emotion.storage import zipping
 from emotion.storage.run_archive import zipped
 
 
@@ -34,7 +34,7 @@ def test_each_run_has_a_folder_and_hidden_files_stay(tmp_path: Path) -> None:
 
 
 def test_large_files_come_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_archive, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(zipping, "_BLOCK_BYTES", 1000)
     content = bytes(range(256)) * 40
     blocks = list(zipped([run_folder(tmp_path, "one", a=content, b=b"")]))
     assert max(map(len, blocks)) < 1500 and len(blocks) > 10

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from emotion.core.errors import JobNotFoundError, RunNotFoundError
+from emotion.core.errors import JobNotFoundError
+from emotion.corpus.bundle import bundle
 from emotion.corpus.rows import Record
 from emotion.corpus.tables import write_table
 from emotion.services.batch import Batch
@@ -22,9 +21,6 @@ TABLE_TYPES: Final[dict[TableKind, str]] = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
-_CHUNK_BYTES: Final = 1 << 18
-_STORED: Final = frozenset({".wav", ".npy", ".npz"})  # deflate gains nothing on them
-_FORBIDDEN: Final = str.maketrans(dict.fromkeys('<>:"|?*\\', "_"))  # in names on Windows
 _OF_ANSWERS: Final = ("run_id", "files", "embedding")  # not in result.json
 
 
@@ -65,75 +61,11 @@ def table(batch: Batch, kind: TableKind) -> Path:
 
 
 def zipped(batch: Batch, store: RunStore) -> Iterator[bytes]:
-    """A ZIP file as it is made: the tables, then the files of each stored run.
-
-    Runs that were deleted meanwhile are left out; their rows stay in the tables.
-    """
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path, temporary in _members(batch, store):
-            try:
-                yield from _added(archive, sink, name, path)
-            finally:
-                if temporary:
-                    path.unlink(missing_ok=True)
-    yield sink.take()
-
-
-def _members(batch: Batch, store: RunStore) -> Iterator[tuple[str, Path, bool]]:
-    for kind in TABLE_TYPES:
-        yield f"results.{kind}", table(batch, kind), True
-    taken: set[str] = set()
-    for one in sorted(batch.ended, key=lambda one: one.index):
-        if one.run_id is None:
-            continue
-        folder = _folder_name(one.file, taken)
-        with contextlib.suppress(RunNotFoundError, OSError):
-            for path in store.files(one.run_id, batch.owner):
-                yield f"recordings/{folder}/{path.name}", path, False
-
-
-def _folder_name(file: str, taken: set[str]) -> str:
-    """A folder for a recording; those of one name get numbers."""
-    parts = [part.rstrip(". ") or "_" for part in file.translate(_FORBIDDEN).split("/")]
-    wanted = "/".join(parts)
-    name, number = wanted, 2
-    while name.lower() in taken:
-        name, number = f"{wanted} ({number})", number + 1
-    taken.add(name.lower())
-    return name
-
-
-def _added(archive: zipfile.ZipFile, sink: _Sink, name: str, path: Path) -> Iterator[bytes]:
-    try:
-        source = path.open("rb")
-        info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
-    except FileNotFoundError:  # deleted just now
-        return
-    stored = path.suffix in _STORED
-    info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-    with source, archive.open(info, "w") as target:
-        while chunk := source.read(_CHUNK_BYTES):
-            target.write(chunk)
-            yield sink.take()
-
-
-class _Sink:
-    """What a ZIP file is written to; `take` gives what came since the last time."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._chunks.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def take(self) -> bytes:
-        chunks, self._chunks = self._chunks, []
-        return b"".join(chunks)
+    """The blocks of a ZIP file with the tables and the files of each stored run."""
+    plan = batch.plan
+    return bundle(
+        lambda: records(batch),
+        plan.beside.columns,
+        lambda run_id: store.files(run_id, batch.owner),
+        plan.folder,
+    )
