@@ -1,5 +1,5 @@
-"""Takes the pictures of the page for the README: the examples in a row, by segment, in both
-languages.
+"""Takes the pictures of the page for the README, in both languages: the examples in a row by
+segment, as a batch with a broken file, compared with each other, and the history of all that.
 
     python tools/make_screenshots.py --model emotion2vec_mini
 
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,56 @@ def photograph(page: Any, audio: Path) -> bytes:
     page.wait_for_selector("#audio-input audio", state="attached")
     page.locator("#start-button").click()
     expect(page.locator("#timeline-plot svg[role=img]")).to_be_visible(timeout=PATIENCE_MS)
+    return whole(page)
+
+
+def whole(page: Any) -> bytes:
+    """A PNG of the whole page: as tall as that, so that the status bar is at its end."""
+    from playwright.sync_api import expect
+
     expect(page.locator("#status-bar")).to_contain_text("loaded", timeout=PATIENCE_MS)
-    # As tall as the page, so that the status bar is at its end.
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": WIDTH_PX, "height": height})
     page.mouse.move(0, 0)
     return bytes(page.screenshot())
+
+
+def photograph_batch(page: Any, folder: Path) -> bytes:
+    """Recognises the examples and a broken file as a batch."""
+    from playwright.sync_api import expect
+
+    broken = folder / "broken.wav"
+    broken.write_text("not audio")
+    page.wait_for_selector("#batch-panel .bat-start", timeout=PATIENCE_MS)
+    page.locator("#batch-panel .bat-input").first.set_input_files(
+        [*sorted(EXAMPLES.glob("*.ogg")), broken]
+    )
+    page.locator("#batch-panel .bat-start").click()
+    panel = page.locator("#batch-panel .batch")
+    expect(panel).to_have_attribute("data-state", "ended", timeout=PATIENCE_MS)
+    return whole(page)
+
+
+def photograph_comparison(page: Any, _: Path) -> bytes:
+    """Compares the examples with each other."""
+    page.wait_for_selector("#compare-panel .cmp-start", timeout=PATIENCE_MS)
+    page.locator("#compare-panel .cmp-files").set_input_files(sorted(EXAMPLES.glob("*.ogg")))
+    page.locator("#compare-panel .cmp-start:enabled").click()
+    page.wait_for_selector("#compare-panel .cmp-results .pt", timeout=PATIENCE_MS)
+    return whole(page)
+
+
+def photograph_history(page: Any, _: Path) -> bytes:
+    """The runs of the pictures before."""
+    page.wait_for_selector("#history-panel [data-run]", timeout=PATIENCE_MS)
+    return whole(page)
+
+
+TABS: dict[str, Callable[[Any, Path], bytes]] = {
+    "batch": photograph_batch,
+    "compare": photograph_comparison,
+    "history": photograph_history,
+}
 
 
 def save(png: bytes, target: Path) -> None:
@@ -106,7 +150,7 @@ def save(png: bytes, target: Path) -> None:
 
 
 def main() -> None:
-    """Takes both pictures."""
+    """Takes all pictures."""
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description="Takes the pictures of the page.")
@@ -130,6 +174,10 @@ def main() -> None:
             page.goto(url)
             page.wait_for_selector("#start-button", timeout=PATIENCE_MS)
             save(photograph(page, audio), args.out / f"screenshot-{lang}.png")
+            for tab, picture in TABS.items():
+                page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                page.goto(f"{url}/?tab={tab}")
+                save(picture(page, Path(folder)), args.out / f"screenshot-{tab}-{lang}.png")
         browser.close()
 
 
