@@ -67,6 +67,36 @@ def test_options_that_differ_from_the_defaults_are_sent() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_comparing_sends_items_as_json_and_files_as_a_form(
+    kind: type[Client] | type[AsyncClient], wav: Callable[..., Path]
+) -> None:
+    path, seen = wav(), []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append((request.headers["content-type"], request.read()))
+        return httpx.Response(200, json={"names": ["a", "b"]})
+
+    items = [{"run_id": "outputs_1"}, {"job_id": "x", "index": 1}]
+
+    async def ask() -> None:
+        async with AsyncClient("http://server", transport=httpx.MockTransport(handler)) as client:
+            assert await client.compare(items, clusters=2) == {"names": ["a", "b"]}
+            await client.compare([*items, path])
+
+    if kind is AsyncClient:
+        asyncio.run(ask())
+    else:
+        with client_of(handler) as client:
+            assert client.compare(items, clusters=2) == {"names": ["a", "b"]}
+            client.compare([*items, path])
+    (json_type, body), (form_type, parts) = seen
+    assert json_type == "application/json"
+    assert json.loads(body) == {"clusters": 2, "items": items, "language": "en"}
+    assert form_type.startswith("multipart/form-data")
+    assert path.read_bytes() in parts and b'name="request"' in parts and b"outputs_1" in parts
+
+
 def test_a_file_is_sent_as_a_form_with_the_key(wav: Callable[..., Path]) -> None:
     path, seen = wav(), []
 

@@ -112,6 +112,23 @@ def similarity(recordings: Sequence[Recording], language: Lang) -> Call[Similari
     )
 
 
+def compare(
+    items: Sequence[Path | Mapping[str, Any]], options: Mapping[str, Any], language: Lang
+) -> Call[dict[str, Any]]:
+    """``POST /compare``."""
+    files = [item for item in items if isinstance(item, Path)]
+    named = [dict(item) for item in items if not isinstance(item, Path)]
+    body = {**options, "items": named, "language": language}
+    path = f"{API}/compare"
+
+    def read(answer: httpx.Response) -> dict[str, Any]:
+        return dict(answer.json())
+
+    if files:
+        return Call("POST", path, read, data={"request": json.dumps(body)}, files=files)
+    return Call("POST", path, read, body=body)
+
+
 def job(job_id: str) -> Call[Job]:
     """``GET /jobs/{id}``."""
     return Call("GET", f"{API}/jobs/{quote(job_id, '')}", lambda answer: Job.of(answer.json()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -155,6 +155,19 @@ class Client:
     def similarity(self, recordings: Sequence[Recording]) -> Similarity:
         """Compares two to a hundred recordings with each other."""
         return self._call(calls.similarity(recordings, self._language))
+
+    def compare(self, items: Sequence[Path | Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Compares two to two thousand recordings: a map, groups, neighbours, mood over time.
+
+        Args:
+            items: Files to send (recordings, ``.npy`` embeddings, one ``.csv`` table), and items
+                of the API such as ``{"run_id": …}`` or ``{"job_id": …}``; files come last.
+            **options: ``projection``, ``clustering``, ``clusters``, ``neighbours``, ``seed``.
+
+        Returns:
+            The answer as ``/docs`` has it.
+        """
+        return self._call(calls.compare(items, options, self._language))
 
     def runs(
         self,
