@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def recordings() -> Recordings:
 def test_every_format_is_a_recording_that_is_readable(
     form: str, recordings: Recordings, tmp_path: Path
 ) -> None:
+    if form == "gsm" and shutil.which("ffmpeg") is None:
+        pytest.skip("the bundled FFmpeg writes no GSM; with the system's this is tested")
     found = recordings.get(0, form)
     assert found is not None and found.suffix == f".{form.partition('-')[0]}"
     path = tmp_path / found.name

@@ -16,11 +16,11 @@ from emotion.core.errors import (
 )
 from emotion.core.i18n import (
     ERRORS_ZH,
-    REASONS_ZH,
     WARNINGS_ZH,
     error_pairs,
     warning_pair,
 )
+from emotion.core.i18n_reasons import REASONS_ZH
 from emotion.core.paths import PROJECT_DIR
 from emotion.core.results import ResultWarning
 from emotion.ui.language import LOCALES, language_of, message_id, translations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emotion.cli import options
 from emotion.cli.asked import add_recognition, asked
 from emotion.cli.batch_progress import BatchProgress
+from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
 from emotion.core.config import Config
@@ -81,9 +81,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if args.resume and not args.overwrite and _complete(outs[0]):
         print(f"{outs[0]} is complete; --overwrite makes it again", file=sys.stderr)
         return 0
-    if not args.verbose:  # a line for each recording would hide the progress
-        logging.getLogger("emotion.services.recognitions").setLevel(logging.WARNING)
-    with stoppable():
+    with stoppable(), quiet(args.verbose):
         model = open_model(config, StatusLine().show)
         return _run(args, config, wanted, outs, inputs, limits, model)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from emotion.cli import options
+from emotion.cli.quiet import quiet
 from emotion.cli.stopping import stoppable
 from emotion.core.config import Config
 from emotion.core.errors import ConfigError
@@ -64,9 +64,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
     _check(args)
     wanted = Wanted(args.projection, args.clustering, args.clusters, seed=args.seed)
-    if not args.verbose:
-        logging.getLogger("emotion.services.recognitions").setLevel(logging.WARNING)
-    with stoppable():
+    with stoppable(), quiet(args.verbose):
         gathered = gather(args.items, config)
     if not 2 <= len(gathered.items) <= MOST:
         raise ConfigError(option="items", value=len(gathered.items), expected=f"2 to {MOST}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from emotion.cli import options
 from emotion.cli.asked import add_recognition, asked
+from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
 from emotion.core.config import Config
@@ -55,9 +56,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         model = open_model(config, StatusLine().show)
         keep = bool(args.keep_runs or wanted.embedding or wanted.exports)
         work = Work(model, wanted, RunStore(config.server.outputs_dir), keep)
-        if not args.verbose:  # each recording has its own line here
-            logging.getLogger("emotion.services.recognitions").setLevel(logging.WARNING)
-        with stoppable(), Executor(work) as executor:
+        with stoppable(), quiet(args.verbose), Executor(work) as executor:
             logger.info("watching %s; results go to %s", args.folder, args.out)
             try:
                 Watch(args.folder, executor, rows, watching).run(threading.Event())

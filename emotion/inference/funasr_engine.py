@@ -9,7 +9,9 @@ native engine uses. FunASR is imported only then.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -150,7 +152,9 @@ def _checked_conf(folder: Path) -> tuple[dict[str, Any], ConvLayers]:
 def _build(conf: dict[str, Any], num_tokens: int, folder: Path) -> Any:
     threads, level = torch.get_num_threads(), logging.root.level
     try:
-        with warnings.catch_warnings():  # its imports warn of many things, none of them ours
+        # Its imports warn of many things, none of them ours, and without a system-wide FFmpeg they
+        # print a notice, which must not get between the lines of `--json`.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
             from funasr.models.emotion2vec.model import Emotion2vec
         return Emotion2vec(model_conf=conf, vocab_size=num_tokens).eval()
