@@ -7,7 +7,7 @@
   /** A value as a cell, coloured from the smallest (0) to the largest (1) between two different items. */
   function cell(value, same, least, most) {
     const share = same || most === least ? 0 : (value - least) / (most - least);
-    return el('td', { style: `--share:${share.toFixed(3)}`, class: same ? 'same' : null, text: value.toFixed(3) });
+    return el('td', { style: `--mix:${(4 + 40 * share).toFixed(0)}%`, class: same ? 'same' : null, text: value.toFixed(3) });
   }
 
   function table(key, rows) {

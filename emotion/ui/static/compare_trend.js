@@ -4,7 +4,7 @@
   const { state, part, say, el, svg, parts, name, emotions, emotionName, lang, play, playButton } = window.emotionPage.compare;
   const [WIDTH, LANE] = [720, 44];
   const SMALL = 0.05; // emotions that stay below it are left out
-  const MOST_DATES = 5; // at the axis
+  const [MARK_PX, NAMES_PX] = [120, 150]; // room of a date at the axis, and beside the lanes
 
   const DAY = /^\d{4}-\d\d-\d\d$/;
   const shown = (date) => new Intl.DateTimeFormat(lang() === 'zh' ? 'zh-CN' : 'en-GB', {
@@ -38,12 +38,14 @@
       el('span', { class: 'name', text: emotionName(id) }), el('div', { class: 'cmp-strip', 'aria-hidden': 'true' }, picture, ...dots));
   }
 
+  /** Dates below the lanes: both ends, and between them as many as there is room for. */
   function axis(dates, x) {
-    const step = Math.max(1, Math.ceil((dates.length - 1) / (MOST_DATES - 1)));
-    const ends = [...new Set([0, dates.length - 1])];
-    const middle = dates.map((_, place) => place).filter((place) => place % step === 0
-      && ends.every((end) => Math.abs(x[place] - x[end]) > WIDTH / 5));
-    const marks = [...ends, ...middle].map((place) => el('span', {
+    const gap = (MARK_PX * WIDTH) / Math.max(MARK_PX, part('trend').clientWidth - NAMES_PX);
+    const places = [...new Set([0, dates.length - 1])];
+    x.forEach((at, place) => {
+      if (places.every((other) => Math.abs(at - x[other]) > gap)) places.push(place);
+    });
+    const marks = places.map((place) => el('span', {
       class: place === 0 && dates.length > 1 ? 'first' : place === dates.length - 1 && place ? 'last' : 'middle',
       style: `left:${(100 * x[place]) / WIDTH}%`, text: shown(dates[place]),
     }));
