@@ -48,7 +48,6 @@ COMPARE_TEXTS: Final[dict[str, Pair]] = {
         "At most {most} can be compared at once; the rest was left out",
     ),
     "compare_run_name": ("识别记录 {id}", "Run {id}"),
-    "compare_job_item": ("批量任务中的录音", "Recording of a batch"),
     # History.
     "compare_search": ("按名称筛选", "Filter by name"),
     "compare_add": ("添加所选", "Add selected"),
@@ -86,7 +85,6 @@ COMPARE_TEXTS: Final[dict[str, Pair]] = {
         "recording here",
     ),
     # Results.
-    "compare_results": ("对比结果", "Comparison"),
     "compare_matrix": ("两两相似度", "Similarity of each two"),
     "compare_by_embedding": ("声音特征（embedding）", "Voice features (embeddings)"),
     "compare_by_scores": ("情绪得分", "Scores of the emotions"),
