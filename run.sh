@@ -163,7 +163,7 @@ ensure() {
 # Programs that pip cannot install; .ci/run installs them on Debian.
 note_missing_programs() {
   command -v ffmpeg >/dev/null ||
-    say "no ffmpeg here, the tests use the bundled one; to use the system's: apt install ffmpeg"
+    say "no ffmpeg here, the tests use the bundled one only; to test the system's too: apt install ffmpeg"
   [[ -x /usr/bin/chromium ]] ||
     say "no /usr/bin/chromium here, the browser tests are skipped: apt install chromium"
 }

@@ -51,7 +51,7 @@ def audio() -> argparse.ArgumentParser:
     text = "longest recording, seconds"
     parser.add_argument("--max-duration", type=float, metavar="S", help=text)
     parser.add_argument("--max-upload", type=float, metavar="MB", help="largest file, megabytes")
-    text = "the FFmpeg program; the system's by default"
+    text = "the FFmpeg program; the bundled one by default"
     parser.add_argument("--ffmpeg", metavar="PROGRAM", help=text)
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="where run folders go")
     return parser

@@ -38,7 +38,7 @@ class AudioConfig:
         short_s: Below this a result carries a warning.
         silence_peak: A peak below this (full scale is 1) is digital silence.
         quiet_dbfs: Recordings below this level are amplified.
-        ffmpeg: The FFmpeg program; None takes the system's, else the one in ``imageio-ffmpeg``.
+        ffmpeg: The FFmpeg program; None takes the one in ``imageio-ffmpeg``, else the system's.
     """
 
     max_duration_s: float = 4 * 3600.0
