@@ -153,7 +153,7 @@ def _of_job(context: Context, batch: Batch, item: CompareItem) -> list[Compared]
     Raises:
         JobItemError: One was not stored with its embedding, or the one is not done.
     """
-    lines = {line["index"]: line for line in _lines(batch)}
+    lines = {line["index"]: line for line in _lines(batch, item.index)}
     unusable = partial(JobItemError, job_id=batch.id)
     if item.index is not None:
         if not item.index < batch.progress.total:
@@ -178,16 +178,14 @@ def _of_job(context: Context, batch: Batch, item: CompareItem) -> list[Compared]
     return found
 
 
-def _lines(batch: Batch) -> Iterator[Any]:
-    start = 0
-    while True:
-        try:
-            lines, start = batch.lines.read(start)
-        except OSError as e:  # it is being forgotten
-            raise JobNotFoundError(job_id=batch.id) from e
-        if not lines:
-            return
-        yield from map(json.loads, lines.splitlines())
+def _lines(batch: Batch, index: int | None) -> Iterator[Any]:
+    """The lines of a job, or the one of a recording: of two thousand, each is asked for alone."""
+    for place, one in enumerate(tuple(batch.ended)):
+        if index in (None, one.index):
+            try:
+                yield json.loads(batch.lines.line(place))
+            except OSError as e:  # it is being forgotten
+                raise JobNotFoundError(job_id=batch.id) from e
 
 
 def _said(found: Compared, item: CompareItem | None) -> Compared:

@@ -47,6 +47,10 @@ COMPARE_TEXTS: Final[dict[str, Pair]] = {
         "一次最多对比 {most} 项，多出的没有加入",
         "At most {most} can be compared at once; the rest was left out",
     ),
+    "compare_no_zip": (
+        "ZIP 文件没有加入：请先解压，或在“批量”中识别后点“比较这些录音”",
+        "ZIP files were left out: unpack them, or recognise them in Batch and compare from there",
+    ),
     "compare_run_name": ("识别记录 {id}", "Run {id}"),
     # History.
     "compare_search": ("按名称筛选", "Filter by name"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -147,8 +148,9 @@ def wav(path: Path, longest_s: float = _LONGEST_S) -> bytes:
 def _convert(
     path: Path, suffix: str, options: Sequence[str], longest_s: float = _LONGEST_S
 ) -> bytes | None:
-    # The FFmpeg that came with imageio-ffmpeg writes AMR, which others often do not.
-    for program in dict.fromkeys((ffmpeg_path(), imageio_ffmpeg.get_ffmpeg_exe())):
+    # The FFmpeg that came with imageio-ffmpeg writes AMR, which others often do not; Debian's GSM.
+    programs = (ffmpeg_path(), imageio_ffmpeg.get_ffmpeg_exe(), shutil.which("ffmpeg"))
+    for program in dict.fromkeys(filter(None, programs)):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / f"made.{suffix}"
             command = [

@@ -69,6 +69,7 @@
   async function asks({ detail }) {
     document.getElementById('tab-compare-button')?.click();
     while (!panel()) await new Promise(requestAnimationFrame); // Gradio draws a tab when it is opened first
+    await page.compare.cancel(); // what may be under way is of other recordings
     try {
       const entries = detail.job ? await ofJob(detail.job)
         : detail.runs.map((id) => ({ run_id: id, name: say('run_name', { id }), path: id, unnamed: true }));

@@ -35,7 +35,9 @@
     redrawList();
   }
 
-  async function addFiles(files) {
+  async function addFiles(given) {
+    // The server would unpack a ZIP file, and its recordings would not be those of the list.
+    const files = given.filter(({ file }) => !/\.zip$/i.test(file.name));
     const tables = files.filter(({ file }) => /\.(csv|tsv)$/i.test(file.name));
     for (const { file } of tables) {
       const table = await page.compare.readTable(file);
@@ -48,6 +50,10 @@
     }
     add(files.filter((one) => !tables.includes(one)).map(({ file, path }) => (
       /\.npy$/i.test(file.name) ? { embedding: file, name: file.name, path } : { file, name: file.name, path })));
+    if (files.length < given.length && !notice) {
+      tellNotice('no_zip');
+      redrawList();
+    }
   }
 
   function clear() {

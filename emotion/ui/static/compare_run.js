@@ -255,9 +255,11 @@
     }
   }
 
-  function cancel() {
+  /** Ends what is under way; done when nothing is any more. */
+  async function cancel() {
     if (job) fetch(`api/v1/jobs/${job}`, { method: 'DELETE' }).catch(() => {});
     abort?.abort();
+    while (abort) await pause(POLL_MS / 10);
   }
 
   document.addEventListener('click', (event) => {
@@ -266,5 +268,5 @@
   });
 
   lists.push(() => { showStatus(); showProblem(); });
-  Object.assign(page.compare, { start, buttons, tellStatus, tellProblem, refusal });
+  Object.assign(page.compare, { start, cancel, buttons, tellStatus, tellProblem, refusal });
 })();
