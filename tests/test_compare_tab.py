@@ -7,10 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from emotion.analysis.clusters import Clustering
 from emotion.analysis.comparison import MOST
-from emotion.analysis.projection import Projecting
 from emotion.core.labels import LABELS
+from emotion.core.options import Clustering, Projecting
 from emotion.ui.compare_tab import panel
 from emotion.ui.compare_texts import COMPARE_TEXTS
 

@@ -11,7 +11,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Clustering = Literal["auto", "hdbscan", "kmeans", "none"]
+from emotion.core.options import Clustering
+
 Method = Literal["hdbscan", "kmeans"]
 NOISE: Final = -1
 ENOUGH: Final = 20  # points from which density says something

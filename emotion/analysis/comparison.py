@@ -10,12 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.analysis.clusters import Clustering, Clusters, cluster
+from emotion.analysis.clusters import Clusters, cluster
 from emotion.analysis.items import Compared, model_of
 from emotion.analysis.neighbours import Neighbour, nearest
-from emotion.analysis.projection import Projecting, Projection, project
+from emotion.analysis.projection import Projection, project
 from emotion.analysis.similarity import cosines, directions, score_similarity
 from emotion.analysis.trends import Trend, trends
+from emotion.core.options import Clustering, Projecting
 
 MOST: Final = 2000  # items
 MOST_MATRIX: Final = 200  # items whose matrices are given

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Projecting = Literal["auto", "pca", "tsne", "none"]
+from emotion.core.options import Projecting
+
 Method = Literal["pca", "tsne"]
 FEW: Final = 10  # points below this say too little of their neighbourhoods for t-SNE
 _PERPLEXITY: Final = 30.0

@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from emotion.analysis.clusters import Clustering
 from emotion.analysis.clusters import Method as ClusterMethod
 from emotion.analysis.comparison import MOST, MOST_MATRIX, Wanted
-from emotion.analysis.projection import Method, Projecting
+from emotion.analysis.projection import Method
 from emotion.api.compared import SOURCES, Item
 from emotion.api.openapi import TONE
 from emotion.core.i18n import Lang
+from emotion.core.options import Clustering, Projecting
 
 COMPARED: Final = (*SOURCES, "job_id")
 _LANGUAGE: Final = "Language of problems; `Accept-Language` by default"

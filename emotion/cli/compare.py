@@ -13,6 +13,7 @@ from emotion.cli.quiet import quiet
 from emotion.cli.stopping import stoppable
 from emotion.core.config import Config
 from emotion.core.errors import ConfigError
+from emotion.core.options import Clustering, Projecting
 
 if TYPE_CHECKING:
     from emotion.analysis.comparison import Comparison
@@ -24,9 +25,6 @@ _NAME: Final = 28  # characters of a name in a matrix
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    from emotion.analysis.clusters import Clustering
-    from emotion.analysis.projection import Projecting
-
     text = "Compare recordings by their embeddings."
     parents = [options.common(), options.model(), options.hub(), options.audio()]
     parser = commands.add_parser("compare", help=text, description=text, parents=parents)

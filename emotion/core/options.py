@@ -12,6 +12,8 @@ from emotion.core.labels import LABEL_SETS, LABELS
 
 Granularity = Literal["utterance", "frame", "segment"]
 Channels = Literal["mix", "split"]
+Projecting = Literal["auto", "pca", "tsne", "none"]  # how a comparison draws its map
+Clustering = Literal["auto", "hdbscan", "kmeans", "none"]  # how it finds groups
 # The files that `emotion.exports` can write, by name.
 ExportName = Literal[
     "segments",
