@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from emotion.core.config import ServerConfig
 from emotion.core.labels import EMOTIONS
+from emotion.core.options import Granularity
 from emotion.storage.run_store import RunStore
 from emotion.ui.files import HandOver
 from emotion.ui.history_tab import panel
@@ -51,7 +52,12 @@ def test_every_text_is_used() -> None:
     for key in HISTORY_TEXTS:
         short = key.removeprefix("history_")
         used = re.search(rf"""["']({key}|{short})["']""", SCRIPT + TAB)
-        assert used or key == "tab_history", key
+        assert used or key == "tab_history" or short in get_args(Granularity), key
+
+
+def test_each_granularity_has_a_name() -> None:
+    assert "words(run.granularity)" in SCRIPT
+    assert all(f"history_{name}" in HISTORY_TEXTS for name in get_args(Granularity))
 
 
 def test_every_place_that_the_script_looks_for_is_there() -> None:

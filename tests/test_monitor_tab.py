@@ -14,7 +14,8 @@ from emotion.ui.monitor_texts import MONITOR_TEXTS
 from emotion.ui.style import head, style_sheet
 from emotion.ui.texts import TEXTS
 
-SCRIPT = (Path(__file__).parents[1] / "emotion" / "ui" / "static" / "monitor.js").read_text("utf-8")
+STATIC = Path(__file__).parents[1] / "emotion" / "ui" / "static"
+SCRIPT = "\n".join((STATIC / name).read_text("utf-8") for name in ("words.js", "monitor.js"))
 
 
 def table(name: str) -> set[str]:

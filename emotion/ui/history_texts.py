@@ -44,6 +44,9 @@ HISTORY_TEXTS: Final[dict[str, Pair]] = {
     "history_confidence": ("置信度", "Confidence"),
     "history_length": ("时长", "Length"),
     "history_granularity": ("粒度", "Granularity"),
+    "history_utterance": ("整段", "Utterance"),
+    "history_frame": ("帧", "Frame"),
+    "history_segment": ("片段", "Segment"),
     "history_loading": ("正在读取……", "Reading…"),
     "history_none": (
         "还没有识别记录。识别一段录音后，会出现在这里。",

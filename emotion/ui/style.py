@@ -34,6 +34,7 @@ _SHEETS: Final = (
 )
 _SCRIPTS: Final = (
     "page.js",
+    "words.js",
     "account.js",
     "tabs.js",
     "audio.js",

@@ -14,21 +14,8 @@
   const known = () => { facts ??= JSON.parse(card().dataset.known); return facts; };
 
   // --- Words, for all scripts of the tab ------------------------------------------------------------
-  /** A text in both languages; the style sheet shows the page's. */
-  function both(element, [zh, en]) {
-    if (element.dataset.told === zh + en) return;
-    element.dataset.told = zh + en;
-    const parts = [['zh', 'zh-CN', zh], ['en', 'en', en]].map(([name, tongue, text]) => {
-      const span = document.createElement('span');
-      span.className = name;
-      span.lang = tongue;
-      span.textContent = text;
-      return span;
-    });
-    element.replaceChildren(...(zh === en ? [zh] : parts));
-  }
-  const words = (key, values = {}) => page.texts[`batch_${key}`]
-    .map((text) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? ''));
+  const { both } = page;
+  const words = page.wordsOf('batch_');
   const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB`
     : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);
   const total = () => files.reduce((sum, one) => sum + one.file.size, 0);

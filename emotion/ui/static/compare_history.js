@@ -6,6 +6,7 @@
   const LIMIT = 100;
   const PAUSE_MS = 250; // of typing
 
+  let searches = 0;
   let runs = [];
   let timer = 0;
   let asked = false;
@@ -29,9 +30,14 @@
     const query = new URLSearchParams({ limit: LIMIT });
     const name = find('.cmp-search').value.trim();
     if (name) query.set('name', name);
+    searches += 1;
+    const own = searches;
     const answer = await fetch(`api/v1/runs?${query}`).catch(() => null);
-    runs = answer?.ok ? (await answer.json()).runs : [];
-    const lines = runs.length ? runs.map(line) : [el('li', { class: 'remark', text: say('no_runs') })];
+    const found = answer?.ok ? (await answer.json()).runs : [];
+    const refused = answer?.ok ? null : (answer && (await page.compare.refusal(answer)).told) ?? say('lost');
+    if (own !== searches) return; // another search has begun
+    runs = found;
+    const lines = runs.length ? runs.map(line) : [el('li', { class: 'remark', text: refused ?? say('no_runs') })];
     find('.cmp-run-list').replaceChildren(...lines);
     find('.cmp-add').disabled = true;
   }

@@ -146,14 +146,15 @@
   function zoom(factor, x = size[0] / 2, y = size[1] / 2) {
     const k = factor ? Math.min(ZOOM[1], Math.max(ZOOM[0], view.k * factor)) : 1;
     const ratio = k / view.k;
-    view = k === 1 ? { k, x: 0, y: 0 } : { k, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio };
-    put();
+    showPart(k, x - (x - view.x) * ratio, y - (y - view.y) * ratio);
   }
 
-  function pan(dx, dy) {
-    if (view.k === 1) return;
-    const kept = (value, length) => Math.min(0, Math.max(length * (1 - view.k), value));
-    view = { k: view.k, x: kept(view.x + dx, size[0]), y: kept(view.y + dy, size[1]) };
+  const pan = (dx, dy) => showPart(view.k, view.x + dx, view.y + dy);
+
+  /** Shows a part of the map, which always fills the frame. */
+  function showPart(k, x, y) {
+    const kept = (value, length) => Math.min(0, Math.max(length * (1 - k), value));
+    view = { k, x: kept(x, size[0]), y: kept(y, size[1]) };
     put();
   }
 

@@ -4,7 +4,8 @@
   const PATHS = /^(path|file|filename|file_name|audio|wav|clip|recording|name|路径|文件|文件名|音频|录音)$/i;
   const DATES = /^(date|datetime|recorded|recorded_at|日期|时间)$/i;
   const SPEAKERS = /^(speaker|speaker_id|说话人)$/i;
-  const DATE = /^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ](\d{1,2}:\d\d(?::\d\d)?))?/;
+  const MOST_SPEAKER = 200; // letters that the server takes
+  const DATE = /^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]((?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?!\d))?/;
   const DATE_IN_NAME = /(?<!\d)((?:19|20)\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)/;
 
   /** Excel in China writes GBK. */
@@ -98,7 +99,7 @@
       if (values) told.matched += 1;
       const pick = (kind) => Object.entries(entry.columns).find(([head]) => kind.test(head))?.[1];
       const written = pick(DATES);
-      entry.speaker = pick(SPEAKERS) ?? null;
+      entry.speaker = pick(SPEAKERS)?.slice(0, MOST_SPEAKER) ?? null;
       entry.date = written ? isoDate(written) : dateInName(entry.name);
       if (written && !entry.date) told.badDates += 1;
     }

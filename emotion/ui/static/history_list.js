@@ -2,23 +2,8 @@
 (() => {
   'use strict';
   const page = window.emotionPage;
-
-  /** A text in both languages; the style sheet shows the page's. */
-  function both(element, [zh, en]) {
-    if (element.dataset.told === zh + en) return;
-    element.dataset.told = zh + en;
-    const parts = [['zh', 'zh-CN', zh], ['en', 'en', en]].map(([name, tongue, text]) => {
-      const span = document.createElement('span');
-      span.className = name;
-      span.lang = tongue;
-      span.textContent = text;
-      return span;
-    });
-    element.replaceChildren(...(zh === en ? [zh] : parts));
-  }
-
-  const words = (key, values = {}) => page.texts[`history_${key}`]
-    .map((text) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? ''));
+  const { both } = page;
+  const words = page.wordsOf('history_');
 
   function clock(seconds) {
     const two = (value) => String(Math.floor(value)).padStart(2, '0');
@@ -81,7 +66,7 @@
       cell('length').textContent = clock(run.duration_s);
       cell('model').textContent = run.model;
       cell('model').title = run.model;
-      cell('granularity').textContent = run.granularity;
+      both(cell('granularity'), words(run.granularity));
       for (const control of ['pick', 'get', 'delete']) row.querySelector(`.his-${control} .unseen`).append(` ${run.file}`);
       row.querySelector('.his-get').href = page.historyArchive([run.run_id]);
       this.reach(row, false);

@@ -15,22 +15,8 @@
   let asking = false;
 
   // --- Words ----------------------------------------------------------------------------------------
-  /** A text in both languages; the style sheet shows the page's. Nothing changes where it is there already. */
-  function both(element, [zh, en]) {
-    if (element.dataset.told === zh + en) return;
-    element.dataset.told = zh + en;
-    const parts = [['zh', 'zh-CN', zh], ['en', 'en', en]].map(([name, tongue, text]) => {
-      const span = document.createElement('span');
-      span.className = name;
-      span.lang = tongue;
-      span.textContent = text;
-      return span;
-    });
-    element.replaceChildren(...(zh === en ? [zh] : parts));
-  }
-
-  const words = (key, values = {}) => page.texts[key]
-    .map((text) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? ''));
+  const { both } = page;
+  const words = page.wordsOf('');
   const same = (text) => [text, text];
 
   /** A count as it is, anything else with so many digits that count. */
