@@ -17,8 +17,8 @@ BATCH_TEXTS: Final[dict[str, Pair]] = {
     ),
     "batch_files": ("选择文件", "Choose files"),
     "batch_folder": ("选择文件夹", "Choose a folder"),
-    "batch_count": ("{count} 个文件，{size}", "{count} files, {size}"),
-    "batch_left": ("；略过 {left} 个非录音文件", "; {left} other files left out"),
+    "batch_count": ("{count} 个文件，{size}", "{count:file|files}, {size}"),
+    "batch_left": ("；略过 {left} 个非录音文件", "; {left:other file|other files} left out"),
     "batch_clear": ("全部移除", "Remove all"),
     "batch_remove": ("移除 {name}", "Remove {name}"),
     "batch_more": ("再显示 {count} 个", "Show {count} more"),
@@ -43,29 +43,29 @@ BATCH_TEXTS: Final[dict[str, Pair]] = {
     "batch_running": ("{done} / {total}，失败 {failed}", "{done} of {total}, {failed} failed"),
     "batch_done": (
         "完成：{good} 个结果，{failed} 个失败",
-        "Done: {good} results, {failed} failed",
+        "Done: {good:result|results}, {failed} failed",
     ),
     "batch_cancelled": (
         "已取消：{good} 个结果，{failed} 个失败，{left} 个没有识别",
-        "Cancelled: {good} results, {failed} failed, {left} not recognised",
+        "Cancelled: {good:result|results}, {failed} failed, {left} not recognised",
     ),
     "batch_rate": (" · {rate}× 实时", " · {rate}× real time"),
     "batch_time_left": (" · 还需 {time}", " · {time} left"),
     "batch_server_left": (
         "文件夹和压缩包里有 {left} 个文件不是录音，已略过。",
-        "{left} files in folders and archives are no recordings and were left out.",
+        "{left:file that is no recording was|files that are no recordings were} left out.",
     ),
     "batch_table_told": (
         "CSV 有 {rows} 行，带到结果表的列：{columns}。",
-        "The CSV has {rows} rows; columns that pass through: {columns}.",
+        "The CSV has {rows:row|rows}; columns that pass through: {columns}.",
     ),
     "batch_rows_alone": (
         "{count} 行没有对应的录音：{names}。",
-        "{count} rows name no recording: {names}.",
+        "{count:row names|rows name} no recording: {names}.",
     ),
     "batch_files_alone": (
         "{count} 个录音在 CSV 里没有对应的行：{names}。",
-        "{count} recordings have no row in the CSV: {names}.",
+        "{count:recording has|recordings have} no row in the CSV: {names}.",
     ),
     "batch_results": ("结果", "Results"),
     "batch_search": ("按文件名筛选", "Filter by name"),
@@ -123,6 +123,6 @@ BATCH_TEXTS: Final[dict[str, Pair]] = {
     ),
     "batch_unreadable": (
         "有 {count} 个文件读不了（可能已移走或没有权限），没有加入。",
-        "{count} files could not be read (moved, or not permitted) and were not added.",
+        "Could not read {count:file|files} (moved, or not permitted); not added.",
     ),
 }

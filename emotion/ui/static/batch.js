@@ -52,6 +52,7 @@
   const joined = (...parts) => [0, 1].map((place) => parts.map((part) => part[place]).join(''));
 
   function show(now) {
+    if (job) job.now = now;
     const { done, failed, total: all } = now;
     const values = { done, failed, total: all, good: done - failed, left: all - done };
     const told = [words({ done: 'done', cancelled: 'cancelled', queued: 'queued' }[now.state] ?? 'running', values)];
@@ -142,7 +143,7 @@
     try {
       sessionStorage.setItem(KEPT, own.id);
     } catch { /* private mode */ }
-    for (const link of document.querySelectorAll('.bat-get')) link.href = `api/v1/jobs/${own.id}/${link.dataset.get}`;
+    for (const link of document.querySelectorAll('.bat-get')) Object.assign(link, { href: `api/v1/jobs/${own.id}/${link.dataset.get}`, hidden: false });
     document.querySelector('.bat-compare').hidden = !compareTab();
     table.clear();
     table.show(true);
@@ -227,6 +228,9 @@
   function lost(own, told) {
     if (job !== own) return;
     own.ended = true;
+    show({ ...own.now, left_s: null });
+    for (const link of document.querySelectorAll('.bat-get')) link.hidden = true; // they would lead nowhere
+    document.querySelector('.bat-compare').hidden = true;
     state('ended');
     tell(told);
   }

@@ -17,9 +17,15 @@
     element.replaceChildren(...(zh === en ? [zh] : parts));
   }
 
-  /** A function that gives a text by its key without the prefix, in both languages, with its values filled in. */
+  /**
+   * A function that gives a text by its key without the prefix, in both languages, with its values filled in.
+   * `{count:file|files}` is the value and the word that goes with it.
+   */
   const wordsOf = (prefix) => (key, values = {}) => page.texts[prefix + key]
-    .map((text) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? ''));
+    .map((text) => text.replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (whole, name, one, many) => {
+      const value = values[name] ?? '';
+      return many === undefined ? value : `${value} ${Number(value) === 1 ? one : many}`;
+    }));
 
   Object.assign(page, { both, wordsOf });
 })();
