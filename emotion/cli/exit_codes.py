@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from emotion.core.corpus_errors import CorpusError, NoRecordingsError
+from emotion.core.corpus_errors import (
+    CorpusError,
+    LabelMapError,
+    NoLabelsError,
+    NoRecordingsError,
+)
 from emotion.core.errors import (
     AddressError,
     AudioError,
@@ -39,6 +44,8 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (RequestError, 1),
     (SimilarityError, 1),
     (NoRecordingsError, 2),
+    (NoLabelsError, 2),
+    (LabelMapError, 2),
     (CorpusError, 1),
     (CancelledError, 130),
 )

@@ -5,6 +5,7 @@
     EmotionError
     └── CorpusError
         ├── ArchiveError, ManifestError, NoRecordingsError
+        ├── NoLabelsError, LabelMapError
         └── TableExistsError, JournalError, JournalBusyError
 """
 
@@ -41,6 +42,25 @@ class NoRecordingsError(CorpusError):
     code = "no_recordings"
     template = "there are no recordings in {given}"
     hint = "Give audio or video files, folders of them, lists or ZIP files"
+
+
+class NoLabelsError(CorpusError):
+    """Recordings without labels, where labels are needed."""
+
+    code = "no_labels"
+    template = "{given} has no labels that can be used"
+    hint = (
+        "Give a table with a column label or emotion (--label-column names another), a folder for "
+        "each class, EmoBox's .jsonl files, or a Kaldi folder with utt2emo"
+    )
+
+
+class LabelMapError(CorpusError):
+    """A table of labels and emotions that cannot be read."""
+
+    code = "label_map_unreadable"
+    template = "{file}: cannot be read as a table of labels ({reason})"
+    hint = "Write a line for each label: the label, a comma, and one of the nine emotions or -"
 
 
 class TableExistsError(CorpusError):

@@ -251,6 +251,15 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "{given} 中没有录音",
         "请给出音频或视频文件、文件夹、列表或 ZIP 文件",
     ),
+    "no_labels": (
+        "{given} 中没有可用的标签",
+        "请给出带 label 或 emotion 列的表格（其他列名用 --label-column）、每类一个文件夹、"
+        "EmoBox 的 .jsonl 文件，或含 utt2emo 的 Kaldi 文件夹",
+    ),
+    "label_map_unreadable": (
+        "{file}：不是可读的标签对照表（{reason}）",
+        "每行写一个标签、一个逗号和九种情感之一或 -",
+    ),
     "table_exists": (
         "{file} 已经存在",
         "继续未完成的批处理用 --resume，重新开始用 --overwrite",

@@ -31,7 +31,7 @@ def write_comparison(comparison: Comparison, folder: Path, colour_by: str) -> li
         ConfigError: There is no such column.
         OutputError: A file cannot be written.
     """
-    writers: dict[str, Callable[[TextIO], None]] = {
+    writers: dict[str, Callable[[TextIO], object]] = {
         "comparison.json": lambda file: json.dump(
             comparison.to_dict(), file, ensure_ascii=False, allow_nan=False
         ),
@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, folder: Path, colour_by: str) -> li
         picture = map_svg(comparison, colour_by)
         writers["map.csv"] = lambda file: _map(comparison, file)
         writers["map.svg"] = lambda file: file.writelines([picture])
-    return [_written(folder / name, write) for name, write in writers.items()]
+    return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
 def _matrix(comparison: Comparison, file: TextIO) -> None:
@@ -67,7 +67,16 @@ def _map(comparison: Comparison, file: TextIO) -> None:
         writer.writerow([item.name, x, y, cluster, item.emotion, item.confidence, *own])
 
 
-def _written(path: Path, write: Callable[[TextIO], None]) -> Path:
+def write_whole(path: Path, write: Callable[[TextIO], object]) -> Path:
+    """Writes a text file that is there whole or not at all; a CSV with a byte order mark.
+
+    Args:
+        path: The file; its folder is made where it is not there.
+        write: Writes into it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     encoding = _ENCODING if path.suffix == ".csv" else "utf-8"
     try:

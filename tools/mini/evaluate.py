@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from emotion.core.labels import LABELS
+from emotion.evaluation import calibration as metric
+from emotion.evaluation.metrics import confusion, recall_mean, unit_tables
 from emotion.models.network import Emotion2vec, num_frames
 from tools.mini.data import Clip
 
@@ -97,17 +99,9 @@ def predict(
     )
 
 
-def confusion(label: _Ints, predicted: _Ints) -> _Ints:
-    """Counts, (true labels, predicted labels)."""
-    size = len(LABELS)
-    return np.bincount(label * size + predicted, minlength=size * size).reshape(size, size)
-
-
 def unweighted_recall(label: _Ints, predicted: _Ints) -> float:
     """Mean over the true labels of the share found (UAR)."""
-    counts = confusion(label, predicted)
-    total = counts.sum(1)
-    return float((counts.diagonal()[total > 0] / total[total > 0]).mean())
+    return float(recall_mean(confusion(label, predicted)))
 
 
 def corpus_recalls(p: Predictions) -> dict[str, float]:
@@ -128,15 +122,10 @@ def bootstrap_recalls(
     predicted = p.logits.argmax(1)
     samples: dict[str, list[float]] = {}
     for name in np.unique(p.corpus):
-        speakers = np.unique(p.speaker[p.corpus == name])
-        own = [p.speaker == speaker for speaker in speakers]
-        tables = np.stack([confusion(p.label[mask], predicted[mask]) for mask in own])
-        drawn = tables[rng.integers(len(speakers), size=(draws, len(speakers)))].sum(1)
-        total = drawn.sum(2)  # (draws, labels)
-        recall = np.where(
-            total > 0, drawn.diagonal(axis1=1, axis2=2) / np.maximum(total, 1), np.nan
-        )
-        samples[str(name)] = list(np.nanmean(recall, axis=1))
+        own = p.corpus == name
+        tables = unit_tables(p.label[own], predicted[own], p.speaker[own].tolist())
+        places = rng.integers(len(tables), size=(draws, len(tables)))
+        samples[str(name)] = list(recall_mean(tables[places].sum(1)))
     samples["mean"] = list(np.mean(list(samples.values()), axis=0))
     intervals = {k: np.percentile(v, [2.5, 97.5]) for k, v in samples.items()}
     return {k: (float(low), float(high)) for k, (low, high) in intervals.items()}
@@ -157,11 +146,7 @@ def calibration_error(p: Predictions, temperature: float | _Floats = 1.0) -> flo
         temperature: One for all, or (N,).
     """
     scores = softmax(p.logits / np.broadcast_to(temperature, len(p.label))[:, None])
-    top = scores.max(1)
-    right = scores.argmax(1) == p.label
-    which = np.minimum((top * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((top - right)[which == k].sum())) for k in range(BINS)]
-    return sum(gaps) / len(top)
+    return metric.calibration_error(scores, p.label, BINS)
 
 
 def fit_temperature(p: Predictions) -> float:
