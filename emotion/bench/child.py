@@ -79,9 +79,9 @@ def measure(spec: Spec) -> dict[str, Any]:
         backend.infer_many(clips)
         throughput = float(lengths.sum()) / (time.perf_counter() - began)
     # Imports torch, which must not come before the measurement.
-    from emotion.inference.device import peak_resident_bytes
+    from emotion.inference.device import peak_gpu_bytes, peak_resident_bytes
 
-    peak_bytes, vram_bytes = peak_resident_bytes(), _vram_bytes()  # without the matrix products
+    peak_bytes, vram_bytes = peak_resident_bytes(), peak_gpu_bytes()  # without the matrix products
     rate, count = machine_rate(backend, counted_clip(spec.clips_s), spec)
     return {
         "ready_at": ready_at,
@@ -95,12 +95,6 @@ def measure(spec: Spec) -> dict[str, Any]:
         "precision": backend.precision,
         "answer": asdict(answer),
     }
-
-
-def _vram_bytes() -> int | None:
-    import torch
-
-    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
 
 
 def counted_clip(clips_s: Sequence[float]) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotion import __version__
 from emotion.cli import options
+from emotion.cli.evaluate_models import compare
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
@@ -53,6 +54,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--min-confidence", type=float, metavar="SCORE", default=0.0, help=text)
     text = "take the answers from a .csv or .jsonl file of `batch` instead of a model"
     parser.add_argument("--predictions", type=Path, metavar="FILE", help=text)
+    text = (
+        "measure several models side by side: known names, folders, funasr:NAME or funasr:DIR for "
+        "FunASR's AutoModel, opensmile-svm:MANIFEST for the baseline trained on that manifest; "
+        "comma-separated"
+    )
+    parser.add_argument("--models", metavar="A,B,…", help=text)
     text = "only the first N labelled recordings"
     parser.add_argument("--limit", type=int, metavar="N", help=text)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -77,6 +84,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     groups = _groups(args, labelled)
     say = sys.stderr if args.json else sys.stdout
     _print_mapping(manifest, labelled, say)
+    if args.models is not None:
+        return compare(args, labelled, wanted, _about(args, manifest), config)
     if args.predictions is None:
         with stoppable(), quiet(args.verbose):
             model, answers = _recognise(labelled, wanted, config)
@@ -87,7 +96,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         model = {"name": args.predictions.name, "device": "", "precision": "", "engine": ""}
     evaluation = Evaluation(labelled, answers, wanted.labels, groups, wanted.min_confidence)
     _check(evaluation)
-    data = _about(args, manifest, model) | evaluation.to_dict()
+    data = {**_about(args, manifest), "model": model, **evaluation.to_dict()}
     if args.json:
         print(json.dumps(data, ensure_ascii=False, allow_nan=False))
     else:
@@ -183,11 +192,10 @@ def _check(evaluation: Evaluation) -> None:
         raise CorpusError(reason=f"no recording could be recognised; the first, {name}: {why}")
 
 
-def _about(args: argparse.Namespace, manifest: Manifest, model: dict[str, str]) -> dict[str, Any]:
+def _about(args: argparse.Namespace, manifest: Manifest) -> dict[str, Any]:
     return {
         "manifest": str(args.manifest),
         "kind": manifest.kind,
-        "model": model,
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "version": __version__,
     }

@@ -43,6 +43,7 @@ class KnownModel:
         size_bytes: About how much a download transfers; 0 when nothing is downloaded.
         licence: Name of the weights' licence.
         licence_url: Its text.
+        languages: What it was trained on, as far as its authors say.
         files: What is downloaded, in this order; the hub may lack what the network does not need.
     """
 
@@ -55,6 +56,7 @@ class KnownModel:
     size_bytes: int
     licence: str
     licence_url: str
+    languages: str
     files: tuple[str, ...] = _FILES
 
 
@@ -70,6 +72,7 @@ def _plus(size: str, size_bytes: int) -> KnownModel:
         size_bytes=size_bytes,
         licence=_FUNASR_LICENCE,
         licence_url=_FUNASR_LICENCE_URL,
+        languages="Chinese, English and others",
     )
 
 
@@ -83,6 +86,7 @@ _MINI = KnownModel(
     size_bytes=0,
     licence="CC BY-NC-SA 4.0",
     licence_url="https://creativecommons.org/licenses/by-nc-sa/4.0/",
+    languages="English, Polish, German",
 )
 
 # In the order in which they are listed to people.

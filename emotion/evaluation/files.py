@@ -39,8 +39,17 @@ def write_evaluation(
         "coverage.svg": coverage_svg(evaluation.coverage),
         "evaluation.json": json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n",
     }
-    written = [write_whole(folder / name, partial(_text, text)) for name, text in texts.items()]
-    return [*written, write_whole(folder / "predictions.csv", partial(_predictions, evaluation))]
+    table = write_whole(folder / "predictions.csv", partial(_predictions, evaluation))
+    return [*write_texts(folder, texts), table]
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes text files by their names.
+
+    Raises:
+        OutputError: One cannot be written.
+    """
+    return [write_whole(folder / name, partial(_text, text)) for name, text in texts.items()]
 
 
 def _text(text: str, file: TextIO) -> None:

@@ -49,13 +49,13 @@ def markdown(evaluation: Evaluation, about: About) -> str:
     """A report for a repository or a paper's appendix."""
     lines = [f"# {about.model} on {_plain(about.manifest)}", "", *_intro(evaluation, about), ""]
     for title, header, rows in _tables(evaluation):
-        lines += [f"## {title}", "", *_markdown_table(header, rows), ""]
+        lines += [f"## {title}", "", *markdown_table(header, rows), ""]
     lines += ["## Most confident mistakes", ""]
     mistakes = [
         (one.sample.name, one.reference, one.predicted, f"{one.confidence:.1%}")
         for one in evaluation.mistakes
     ]
-    lines += _markdown_table(("file", "reference", "predicted", "confidence"), mistakes)
+    lines += markdown_table(("file", "reference", "predicted", "confidence"), mistakes)
     return "\n".join(lines) + "\n"
 
 
@@ -70,13 +70,23 @@ def html(evaluation: Evaluation, about: About) -> str:
     parts.append(coverage_svg(evaluation.coverage))
     parts.append("</div>")
     for heading, header, rows in _tables(evaluation):
-        parts += [f"<h2>{escape(heading)}</h2>", _html_table(header, rows)]
+        parts += [f"<h2>{escape(heading)}</h2>", html_table(header, rows)]
     parts += ["<h2>Most confident mistakes</h2>", _mistakes(evaluation)]
+    return html_page(f"{about.model} on {about.manifest}", parts)
+
+
+def html_page(title: str, parts: Iterable[str]) -> str:
+    """A page that needs no other file.
+
+    Args:
+        title: Plain text.
+        parts: HTML.
+    """
     return "\n".join(
         (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             *parts,
             "</body></html>\n",
         )
@@ -172,7 +182,8 @@ def _kept_rows(evaluation: Evaluation) -> list[Sequence[str]]:
     ]
 
 
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table."""
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     return lines + ["| " + " | ".join(map(_plain, row)) + " |" for row in rows]
 
@@ -182,7 +193,8 @@ def _plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in "|\\`*_<>[]" else letter for letter in text)
 
 
-def _html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table that scrolls by itself where it is too wide."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows

@@ -150,6 +150,11 @@ def peak_resident_bytes() -> int:
         return int(getattr(memory, "peak_wset", None) or _peak_of_unix())
 
 
+def peak_gpu_bytes() -> int | None:
+    """Most memory that torch has reserved on the GPU so far, in bytes; None without CUDA."""
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
+
+
 def _peak_of_unix() -> int:
     import resource  # not on Windows
 
