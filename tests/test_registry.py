@@ -17,6 +17,8 @@ def test_names_and_titles() -> None:
         "emotion2vec_plus_base": "Emotion2Vec+ Base",
         "emotion2vec_plus_seed": "Emotion2Vec+ Seed",
         "emotion2vec_mini": "Emotion2Vec Mini",
+        "wav2vec2-base-superb-er": "Wav2Vec2 Base, SUPERB ER",
+        "hubert-large-superb-er": "HuBERT Large, SUPERB ER",
     }
     assert all(name == model.name for name, model in MODELS.items())
 
@@ -46,8 +48,10 @@ def test_mini_is_on_no_hub() -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_each_model_has_what_loading_needs(model: registry.KnownModel) -> None:
-    assert {"config.yaml", "tokens.txt", "model.pt"} <= set(model.files)
-    assert model.files[-1] == "model.pt"  # small files first: a wrong repository is noticed early
+    assert set(model.needed) <= set(model.files)
+    # Small files first: a wrong repository is noticed early.
+    assert model.files[-1] == model.needed[-1] in ("model.pt", "pytorch_model.bin")
+    assert model.languages
     assert model.licence
     assert model.licence_url.startswith("https://")
     assert not any(".." in file or file.startswith(("/", ".")) for file in model.files)

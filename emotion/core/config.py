@@ -76,7 +76,8 @@ class EngineConfig:
     """Which model runs, and on what.
 
     Attributes:
-        model: ``auto``, a name of `emotion.core.registry`, or a folder in FunASR's layout.
+        model: ``auto``, a name of `emotion.core.registry`, or a folder in the layout of FunASR or
+            Hugging Face.
         engine: ``native`` is this package's network, ``funasr`` the reference implementation;
             ``auto`` is native, and FunASR for checkpoints that only FunASR can load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -234,7 +234,7 @@ class CheckpointError(ModelError):
 
     code = "checkpoint_invalid"
     template = "{folder}: {reason}"
-    hint = "Use a complete emotion2vec+ folder in FunASR's layout"
+    hint = "Use a complete folder of emotion2vec+ or of a Hugging Face audio classifier"
 
 
 class EngineFallbackError(ModelError):

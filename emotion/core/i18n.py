@@ -80,7 +80,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
     ),
     "checkpoint_invalid": (
         "{folder}：{reason}",
-        "请使用 FunASR 格式的完整 emotion2vec+ 文件夹",
+        "请使用完整的 emotion2vec+ 文件夹，或 Hugging Face 音频分类模型的完整文件夹",
     ),
     "engine_fallback": ("由 FunASR 作答，因为内置引擎无法加载这个模型（{reason}）", ""),
     "device_unavailable": (

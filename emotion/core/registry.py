@@ -25,6 +25,8 @@ _FILES = (
     "example/test.wav",
     "model.pt",
 )
+_NEEDED = ("config.yaml", "tokens.txt", "model.pt")
+_CLASSIFIER_FILES = ("config.json", "preprocessor_config.json", "pytorch_model.bin")
 _FUNASR_LICENCE = "FunASR Model Open Source License Agreement"
 _FUNASR_LICENCE_URL = "https://github.com/modelscope/FunASR/blob/main/MODEL_LICENSE"
 
@@ -44,7 +46,8 @@ class KnownModel:
         licence: Name of the weights' licence.
         licence_url: Its text.
         languages: What it was trained on, as far as its authors say.
-        files: What is downloaded, in this order; the hub may lack what the network does not need.
+        files: What is downloaded, in this order; the hub may lack what is not needed.
+        needed: Those that loading needs.
     """
 
     name: str
@@ -58,6 +61,7 @@ class KnownModel:
     licence_url: str
     languages: str
     files: tuple[str, ...] = _FILES
+    needed: tuple[str, ...] = _NEEDED
 
 
 def _plus(size: str, size_bytes: int) -> KnownModel:
@@ -73,6 +77,24 @@ def _plus(size: str, size_bytes: int) -> KnownModel:
         licence=_FUNASR_LICENCE,
         licence_url=_FUNASR_LICENCE_URL,
         languages="Chinese, English and others",
+    )
+
+
+def _superb(name: str, title: str, size_bytes: int) -> KnownModel:
+    # SUPERB's emotion recognition: four classes of IEMOCAP, from one fold of its actors.
+    return KnownModel(
+        name=name,
+        title=title,
+        modelscope_id=None,
+        modelscope_revision="",
+        huggingface_id=f"superb/{name}",
+        huggingface_revision="main",
+        size_bytes=size_bytes,
+        licence="Apache 2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        languages="English",
+        files=("README.md", *_CLASSIFIER_FILES),
+        needed=_CLASSIFIER_FILES,
     )
 
 
@@ -97,6 +119,8 @@ MODELS: dict[str, KnownModel] = {
         _plus("base", 1_120_000_000),
         _plus("seed", 1_120_000_000),
         _MINI,
+        _superb("wav2vec2-base-superb-er", "Wav2Vec2 Base, SUPERB ER", 378_000_000),
+        _superb("hubert-large-superb-er", "HuBERT Large, SUPERB ER", 1_260_000_000),
     )
 }
 

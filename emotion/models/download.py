@@ -27,8 +27,6 @@ from emotion.core.registry import KnownModel
 from emotion.models import hub_clients, hubs
 from emotion.models.hubs import HubFailedError, Limits, NotUnderstoodError
 from emotion.models.store import (
-    REQUIRED,
-    WEIGHTS,
     file_size,
     is_complete,
     known,
@@ -42,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
-
-_NEEDED = (*REQUIRED, WEIGHTS[0])
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,11 @@ def fetch(
     sources = _sources(model, config.hub)
     if config.offline or not sources:
         folder = model_folder(model, config.models_dir)
-        reason = "offline" if sources else "it comes with the source code, not from a hub"
+        reason = "it comes with the source code, not from a hub"
+        if sources:
+            reason = "offline"
+        elif _sources(model, None):
+            reason = "it is not on the hub that was asked for"
         raise ModelMissingError(name=model.name, folder=folder, reason=reason)
     job = _Job(model, config.models_dir / model.name, progress, cancelled, limits)
     try:
@@ -165,7 +165,7 @@ def _fetch_from(job: _Job, hub: Hub) -> Path:
 def _fetch_by_http(job: _Job, hub: Hub) -> Path:
     files = hubs.list_files(hub, job.model, job.limits)
     names = {file.name for file in files}
-    lacking = [name for name in _NEEDED if name not in names]
+    lacking = [name for name in job.model.needed if name not in names]
     if lacking:
         raise HubFailedError(f"the repository lacks {', '.join(lacking)}")
     total_bytes = sum(file.size_bytes for file in files)
@@ -189,7 +189,7 @@ def _fetch_by_client(job: _Job, hub: Hub) -> Path:
 
     with _space_for(job, folder, total_bytes):
         fetched = hub_clients.download(hub, job.model, folder, job.limits, advance)
-    lacking = [name for name in _NEEDED if not file_size(fetched / name)]
+    lacking = [name for name in job.model.needed if not file_size(fetched / name)]
     if lacking:
         raise HubFailedError(f"did not bring {', '.join(lacking)}")
     staging = job.partial / hub

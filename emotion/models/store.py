@@ -15,6 +15,15 @@ AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a"})
 REQUIRED = ("config.yaml", "tokens.txt")
 WEIGHTS = ("model.pt", "model.safetensors")  # the first that is there is used
 
+# A classifier of Hugging Face's transformers; the first weights that are there are used.
+TRANSFORMERS_REQUIRED = ("config.json", "preprocessor_config.json")
+TRANSFORMERS_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
 State = Literal["ready", "partial", "missing"]
 
 
@@ -64,11 +73,20 @@ def is_complete(folder: Path) -> bool:
     return not missing_files(folder)
 
 
+def is_transformers(folder: Path) -> bool:
+    """Whether a folder is in Hugging Face's layout, not in FunASR's."""
+    return (folder / "config.json").is_file() and not (folder / "config.yaml").is_file()
+
+
 def missing_files(folder: Path) -> list[str]:
     """The files that loading needs and that are missing or empty."""
-    missing = [name for name in REQUIRED if not file_size(folder / name)]
-    if not any(file_size(folder / name) for name in WEIGHTS):
-        missing.append(" or ".join(WEIGHTS))
+    required: tuple[str, ...] = REQUIRED
+    weights: tuple[str, ...] = WEIGHTS
+    if is_transformers(folder):
+        required, weights = TRANSFORMERS_REQUIRED, TRANSFORMERS_WEIGHTS
+    missing = [name for name in required if not file_size(folder / name)]
+    if not any(file_size(folder / name) for name in weights):
+        missing.append(" or ".join(weights))
     return missing
 
 

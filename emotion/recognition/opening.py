@@ -22,7 +22,7 @@ from emotion.core.errors import (
 )
 from emotion.core.imports import large_import
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.models.store import locate
+from emotion.models.store import is_transformers, locate
 from emotion.recognition.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
@@ -204,8 +204,9 @@ def load_engine(
 ) -> tuple[EngineBase, EngineFallbackError | None]:
     """Loads a checkpoint's folder with the engine that ``config`` names.
 
-    ``auto`` is the native engine. Where that refuses a checkpoint that FunASR can load, FunASR
-    answers; it is never given what is not safe to load.
+    A classifier of Hugging Face's transformers has an engine of its own. Else ``auto`` is the
+    native engine; where that refuses a checkpoint that FunASR can load, FunASR answers. It is never
+    given what is not safe to load.
 
     Args:
         folder: The checkpoint.
@@ -218,6 +219,8 @@ def load_engine(
     Raises:
         ModelError: See `emotion.inference.engine.Engine.load`.
     """
+    if is_transformers(folder):
+        return _load_transformers(folder, config, on_phase), None
     if config.engine == "funasr":
         return _load_funasr(folder, config, on_phase), None
     with large_import():
@@ -238,6 +241,18 @@ def load_engine(
             raise refusal from e
         return other, EngineFallbackError(reason=refusal.params["reason"])
     return engine, None
+
+
+def _load_transformers(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> EngineBase:
+    if config.engine != "auto":
+        reason = f"it is a classifier of transformers, which --engine {config.engine} cannot run"
+        raise CheckpointError(folder=folder, reason=reason)
+    with large_import():
+        from emotion.inference.transformers_engine import TransformersEngine
+
+    return TransformersEngine.load(
+        folder, device=config.device, precision=config.precision, on_phase=on_phase
+    )
 
 
 def _load_funasr(folder: Path, config: EngineConfig, on_phase: PhaseHook) -> EngineBase:
