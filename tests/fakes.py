@@ -19,6 +19,7 @@ from emotion.core.labels import LABELS
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.inference.device import Placement
 from emotion.inference.engine_base import EngineBase, FrameOutput, total_s
+from emotion.models.store import known
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
 from emotion.services.model_service import Snapshot
@@ -100,6 +101,7 @@ class FakeService:
         )
         self.error: EmotionError | None = None
         self.retries = 0
+        self.switched: list[str] = []
         self.refusal: EmotionError | None = None
 
     @property
@@ -119,6 +121,12 @@ class FakeService:
             raise self.refusal
         self.retries += 1
         self.status = replace(self.status, phase="starting", revision=self.status.revision + 1)
+
+    def switch(self, name: str) -> None:
+        """Notes the name, or refuses."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.switched.append(known(name).name)
 
     def model(
         self,

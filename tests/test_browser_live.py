@@ -125,7 +125,7 @@ def test_a_broken_connection_loses_nothing(visit: Open, fake_site: Site) -> None
 def test_a_tab_has_an_address_and_keeps_its_state(visit: Open, fake_site: Site, clip: Path) -> None:
     page = visit(fake_site)
     tabs = page.locator("#tabs [role=tab]")
-    names = ["Recognise", "Live", "Batch", "Compare", "History", "Monitor"]
+    names = ["Recognise", "Live", "Batch", "Compare", "History", "Models", "Monitor"]
     expect(tabs).to_have_text(names)
     upload(page, clip)
     page.locator("#granularity input[value=frame]").check()

@@ -151,7 +151,7 @@ def rows() -> list[Row]:
     found = Evaluation(
         label(samples), [answer(name) for name in ("sad", "sad", "sad", "happy", "angry")]
     )
-    good = Row("tiny", None, 1.25, 0.0123, 2.0, 350_000_000, None, FACTS, found)
+    good = Row("tiny", None, None, 1.25, 0.0123, 2.0, 350_000_000, None, FACTS, found)
     return [good, Row("large", error="not here | <i>")]
 
 
@@ -176,9 +176,15 @@ def test_reports_have_a_row_a_model() -> None:
 def test_the_last_comparison_is_kept_for_the_page(tmp_path: Path) -> None:
     config = cpu(tmp_path)
     assert stored(config) is None
-    data = {"rows": [row.to_dict() for row in rows()]}
+    lost = Row("funasr:/secret/large", error="/secret/x: bad", error_for_all="x: bad")
+    data = {"manifest": "/secret/m.csv", "rows": [row.to_dict() for row in (*rows(), lost)]}
     assert store(data, config) == tmp_path / "comparison.json"
-    assert stored(config) == json.loads(json.dumps(data))
+    assert "secret" not in (tmp_path / "comparison.json").read_text()
+    kept = stored(config)
+    assert kept is not None
+    assert kept["manifest"] == "m.csv"
+    assert kept["rows"][0]["overall"] == json.loads(json.dumps(data["rows"][0]["overall"]))
+    assert (kept["rows"][2]["title"], kept["rows"][2]["error"]) == ("funasr:large", "x: bad")
     for text in ("{", "[]", '{"rows": 1}'):
         (tmp_path / "comparison.json").write_text(text)
         assert stored(config) is None

@@ -122,6 +122,9 @@ class _Ready:
     def retry(self) -> None:
         """It has not failed."""
 
+    def switch(self, name: str) -> None:
+        """It stays."""
+
     def model(self, *_: object) -> LoadedModel:
         assert self.current is not None
         return self.current

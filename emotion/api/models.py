@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from emotion import __version__
 from emotion.api.answers import PREFIX
-from emotion.api.asking import caller_of, check_operator
+from emotion.api.asking import caller_of, check_operator, is_operator
 from emotion.api.context import Context
 from emotion.api.openapi import problems
-from emotion.api.status import Status
+from emotion.api.status import ErrorText, Status
+from emotion.core.access_errors import OperatorOnlyError
+from emotion.core.registry import EMBEDDED
+from emotion.evaluation.comparison import stored
 from emotion.models.store import State
 from emotion.services.model_list import ListedModel, list_models
 
@@ -53,12 +57,30 @@ class Model(BaseModel):
         )
 
 
+class Switch(BaseModel):
+    """The model that is to answer."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="One of those in `/api/v1/models`",
+        examples=[EMBEDDED],
+    )
+
+
 class Models(BaseModel):
     """The known models."""
 
     version: str = Field(description="Version of this package")
     phase: str = Field(description="Where loading stands, as in `/api/v1/status`")
     models: list[Model]
+    switch_error: ErrorText | None = Field(
+        None, description="Why another model that was asked for does not answer"
+    )
+    operator: bool = Field(True, description="Whether the asker may switch")
+    comparison: dict[str, Any] | None = Field(
+        None, description="The last `emotion evaluate --models` on this server"
+    )
 
 
 def router(context: Context) -> APIRouter:
@@ -69,12 +91,37 @@ def router(context: Context) -> APIRouter:
     @routes.get(
         f"{PREFIX}/models", summary="List the models", responses=problems(401, 403, 429, 500)
     )
-    def models() -> Models:
+    def models(request: Request) -> Models:
         """Those that can be named, and the one that answers where that is another."""
         now = service.snapshot
         listed = list_models(context.config.engine.models_dir, now.answer)
         found = [Model.of(one) for one in listed]
-        return Models(version=__version__, phase=now.status.phase, models=found)
+        return Models(
+            version=__version__,
+            phase=now.status.phase,
+            models=found,
+            switch_error=ErrorText.of(now.status.switch_error),
+            operator=is_operator(request) and not context.config.server.shared,
+            comparison=stored(context.config),
+        )
+
+    @routes.post(
+        f"{PREFIX}/models/switch",
+        status_code=202,
+        summary="Let another model answer",
+        responses=problems(400, 401, 403, 404, 409, 422, 429, 500, 503),
+    )
+    def switch(request: Request, body: Switch) -> Status:
+        """For the operator; refused where several people share the server without authentication.
+        Returns at once. The model of before answers while another is being downloaded, and goes on
+        where that fails: `switch_error` in `/api/v1/models` says why."""
+        check_operator(request)
+        if context.config.server.shared:
+            raise OperatorOnlyError()  # nobody tells who that is
+        service.switch(body.name)
+        status = Status.of(service)
+        status.caller = caller_of(request)
+        return status
 
     @routes.post(
         f"{PREFIX}/models/retry",

@@ -42,6 +42,7 @@ from emotion.core.errors import (
     JobNotFoundError,
     JobRunningError,
     ModelError,
+    ModelUnknownError,
     OutputError,
     PortInUseError,
     ResultError,
@@ -61,6 +62,7 @@ from emotion.core.request_errors import (
     RequestTooLargeError,
     RetryRefusedError,
     RouteNotFoundError,
+    SwitchRefusedError,
     UploadTimeoutError,
 )
 from emotion.core.similarity_errors import SimilarityError
@@ -79,6 +81,7 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (AudioError, 422),
     (DecoderTimeoutError, 504),
     (DecoderError, 503),
+    (ModelUnknownError, 404),
     (ModelError, 503),
     (ConfigError, 422),
     (LiveChunkError, 409),
@@ -109,6 +112,7 @@ STATUSES: Final[tuple[tuple[type[EmotionError], int], ...]] = (
     (HistoryOffError, 403),
     (HostForbiddenError, 421),
     (RetryRefusedError, 409),
+    (SwitchRefusedError, 409),
     (SimilarityError, 422),
     (CorpusError, 422),
     (RequestError, 400),

@@ -208,6 +208,10 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "这台服务器关闭了历史记录",
         "管理员启动时去掉 --no-history（或 EMOTION_HISTORY=0）即可打开",
     ),
+    "switch_refused": (
+        "没有切换到 {name}（{reason}）",
+        "模型就绪或加载失败后才能切换，当前状态见 /api/v1/status",
+    ),
     "retry_refused": (
         "模型没有重新加载（{reason}）",
         "只有加载失败后才能重试，当前状态见 /api/v1/status",

@@ -71,6 +71,9 @@ REASONS_ZH: Final[dict[str, str]] = {
     "1 or more": "1 或更大",
     # Why a model is not loaded again.
     "it is being loaded": "正在加载",
+    "a model is being loaded": "正在加载模型",
+    "it answers already": "它已在作答",
+    "it is not on the hub that was asked for": "指定的下载站没有它",
     "it has not failed": "没有失败",
     # Why a request is not valid.
     "it is not JSON": "不是 JSON",

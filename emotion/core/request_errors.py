@@ -7,7 +7,7 @@
         ├── RequestInvalidError, RequestTooLargeError, UploadTimeoutError, RequestTimeoutError
         ├── RouteNotFoundError, MethodNotAllowedError
         ├── InputForbiddenError, AddressForbiddenError, FetchError
-        ├── RetryRefusedError
+        ├── RetryRefusedError, SwitchRefusedError
         └── InternalError
 """
 
@@ -108,6 +108,14 @@ class InternalError(RequestError):
     code = "internal_error"
     template = "something went wrong in the server"
     hint = "The server's log has the reason under request {request_id}"
+
+
+class SwitchRefusedError(RequestError):
+    """Another model was asked for, but cannot take over now."""
+
+    code = "switch_refused"
+    template = "{name} does not take over ({reason})"
+    hint = "See /api/v1/status; a switch is possible once a model is ready or has failed"
 
 
 class RetryRefusedError(RequestError):

@@ -122,7 +122,7 @@ def main() -> int:
     try:
         found = measure(Spec.loads(sys.stdin.read()))
     except EmotionError as e:
-        found = {"error": str(e)}
+        found = {"error": str(e), "error_for_all": str(e.without_paths())}
     print(json.dumps(found), file=out)
     return 0
 

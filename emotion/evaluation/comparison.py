@@ -37,6 +37,7 @@ class Row:
     Attributes:
         model: What was asked for.
         error: Why there are no figures; None where there are.
+        error_for_all: The same without paths; None where it has none.
         load_s: From the start of the process until the model was ready, imports included.
         latency_s: Mean of single recordings, decoding included.
         took_s: All recordings together, as fast as the model can.
@@ -48,6 +49,7 @@ class Row:
 
     model: str
     error: str | None = None
+    error_for_all: str | None = None
     load_s: float | None = None
     latency_s: float | None = None
     took_s: float | None = None
@@ -63,7 +65,12 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists; of the evaluation what a table of models needs."""
-        found: dict[str, Any] = {"model": self.model, "title": self.title, "error": self.error}
+        found: dict[str, Any] = {
+            "model": self.model,
+            "title": self.title,
+            "error": self.error,
+            "error_for_all": self.error_for_all,
+        }
         if self.evaluation is None:
             return found
         measured = {
@@ -130,17 +137,33 @@ def compare_models(
 
 
 def store(comparison: Mapping[str, Any], config: Config) -> Path | None:
-    """Keeps a comparison where the server's page finds it; None where the folder is read-only."""
+    """Keeps a comparison where the server's page finds it; None where the folder is read-only.
+
+    Visitors of the page learn no folders, so names of folders and errors lose their paths.
+    """
     from emotion.core.errors import OutputError
     from emotion.corpus.comparison_files import write_whole
 
-    text = json.dumps(comparison, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    rows = [_public(row) for row in comparison["rows"]]
+    kept = {**comparison, "manifest": Path(comparison["manifest"]).name, "rows": rows}
+    text = json.dumps(kept, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     try:
         path = config.engine.models_dir / STORED
         return write_whole(path, lambda file: file.write(text))
     except OutputError as e:
         logger.warning("the Models tab will not show this comparison: %s", e)
         return None
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    kind, colon, rest = row["model"].rpartition(":")
+    name = kind + colon + Path(rest).name
+    return {
+        **{key: value for key, value in row.items() if key != "error_for_all"},
+        "model": name,
+        "title": name if row["title"] == row["model"] else row["title"],
+        "error": row["error"] and (row["error_for_all"] or row["error"]),
+    }
 
 
 def stored(config: Config) -> dict[str, Any] | None:
@@ -160,7 +183,7 @@ def _row(
     name: str, found: Mapping[str, Any], began: float, labelled: Labelled, labels: Sequence[str]
 ) -> Row:
     if "error" in found:
-        return Row(name, error=str(found["error"]))
+        return Row(name, error=str(found["error"]), error_for_all=found.get("error_for_all"))
     answers = [
         Answer(error=one) if isinstance(one, str) else Answer(np.array(one))
         for one in found["answers"]

@@ -47,6 +47,8 @@ class Status:
         engine_fallback: Why FunASR answers instead of the native engine; None where it does not.
         error: Why no model can answer; None unless failed.
         gpu: Why the NVIDIA card of this machine is not used; None where it is, or none is wanted.
+        switch_error: Why another model that was asked for does not answer; None where nothing
+            failed.
         load_s: Seconds that loading took; None until ready.
     """
 
@@ -59,6 +61,7 @@ class Status:
     engine_fallback: EmotionError | None = None
     error: EmotionError | None = None
     gpu: EmotionError | None = None
+    switch_error: EmotionError | None = None
     load_s: float | None = None
 
     @property

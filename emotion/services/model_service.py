@@ -19,9 +19,9 @@ from emotion.core.errors import (
     ModelNotReadyError,
 )
 from emotion.core.registry import DEFAULT, EMBEDDED, MODELS
-from emotion.core.request_errors import RetryRefusedError
+from emotion.core.request_errors import RetryRefusedError, SwitchRefusedError
 from emotion.core.workers import Restarts
-from emotion.models.store import locate
+from emotion.models.store import known, locate
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import (
     Reporter,
@@ -59,6 +59,10 @@ class Snapshot:
         return self.model if self.status.phase in ("downloading", "ready") else None
 
 
+# What a switch returns to: the status, the model that answered, and what it was asked for by.
+_Before = tuple[Status, LoadedModel | None, str]
+
+
 class ModelService:
     """Loads the model in a thread while a server already answers.
 
@@ -76,6 +80,7 @@ class ModelService:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._name = config.engine.model
         self._reporter = Reporter(self._show)
         self._changed = threading.Condition()
         self._snapshot = Snapshot(self._reporter.status)
@@ -122,6 +127,51 @@ class ModelService:
             self._thread = self._new_thread()
             self._thread.start()
         logger.info("the model is loaded again")
+
+    def switch(self, name: str) -> None:
+        """Begins loading another model, which answers once it is ready; returns at once.
+
+        While it is being downloaded, the model that answers now goes on; while it is only being
+        loaded, callers wait. If it cannot be had, the model of before stays, and ``switch_error``
+        of the status says why.
+
+        Args:
+            name: A name of `emotion.core.registry`.
+
+        Raises:
+            ModelUnknownError: There is no such model.
+            SwitchRefusedError: It answers already, or a model is being loaded.
+            ModelNotReadyError: The server is stopping.
+        """
+        model = known(name)
+        with self._changed:
+            if self._stopped.is_set():
+                raise ModelNotReadyError(reason="the server is stopping")
+            before, current = self._snapshot.status, self._snapshot.model
+            if before.phase not in ("ready", "failed"):
+                raise SwitchRefusedError(name=model.name, reason="a model is being loaded")
+            if before.phase == "ready" and current and current.info.name == model.name:
+                raise SwitchRefusedError(name=model.name, reason="it answers already")
+            again = self._reporter.next(
+                phase="starting",
+                model=model.title,
+                error=None,
+                fallback=None,
+                engine_fallback=None,
+                switch_error=None,
+                load_s=None,
+                done_bytes=0,
+                total_bytes=0,
+            )
+            back = (before, current, self._name)
+            self._name = model.name
+            self._snapshot = Snapshot(again, current)
+            self._changed.notify_all()
+            self._thread = threading.Thread(
+                target=self._work, args=(back,), name="model-loader", daemon=True
+            )
+            self._thread.start()
+        logger.info("switching to %s", model.name)
 
     def stop(self) -> None:
         """Ends a download; waits for the thread, but not forever."""
@@ -190,7 +240,15 @@ class ModelService:
             self.retry()
             return True
 
-    def _failed(self, error: EmotionError) -> None:
+    def _failed(self, error: EmotionError, back: _Before | None = None) -> None:
+        if back is not None and back[1] is not None and back[0].phase == "ready":
+            before, model, self._name = back
+            logger.warning("%s answers as before: %s", before.model, error)
+            names = ("model", "fallback", "engine_fallback", "load_s")
+            kept = {name: getattr(before, name) for name in names}
+            status = self._reporter.next(phase="ready", switch_error=error, error=None, **kept)
+            self._show(status, model)
+            return
         self._retry_at_s = time.monotonic() + _RETRY_S
         self._reporter.update(phase="failed", error=error)
 
@@ -204,7 +262,7 @@ class ModelService:
             self._snapshot = Snapshot(status, model or self._snapshot.model)
             self._changed.notify_all()
 
-    def _work(self) -> None:
+    def _work(self, back: _Before | None = None) -> None:
         started = time.perf_counter()
         try:
             model = self._open()
@@ -213,15 +271,15 @@ class ModelService:
             self._failed(e)
             return
         except EmotionError as e:
-            logger.error("no model could be loaded: %s", e)
-            self._failed(e)
+            logger.error("%s could not be loaded: %s", self._name, e)
+            self._failed(e, back)
             return
         except Exception as e:  # whatever happened, waiting callers must learn of it
-            logger.exception("no model could be loaded")
-            self._failed(ModelError(reason=f"{type(e).__name__}: {e}"))
+            logger.exception("%s could not be loaded", self._name)
+            self._failed(ModelError(reason=f"{type(e).__name__}: {e}"), back)
             return
         except BaseException as e:  # SystemExit, say, of a package that loads
-            self._failed(self.restarts.ended(e))
+            self._failed(self.restarts.ended(e), back)
             return
         title, load_s = model.info.title, round(time.perf_counter() - started, 3)
         self._show(self._reporter.next(phase="ready", model=title, load_s=load_s), model)
@@ -229,7 +287,7 @@ class ModelService:
 
     def _open(self) -> LoadedModel:
         config, reporter = self.config, self._reporter
-        name = config.engine.model
+        name = self._name
         if name != "auto":
             return load_model(self._folder(name), name, config, reporter)
         interim = self.current  # after a failure: the embedded one, if any

@@ -93,6 +93,9 @@ class ModelSource(Protocol):
     def retry(self) -> None:
         """Begins loading again after a failure."""
 
+    def switch(self, name: str) -> None:
+        """Begins loading another known model."""
+
     def model(
         self, cancelled: Callable[[], bool], on_wait: Callable[[Status], None]
     ) -> LoadedModel:

@@ -28,6 +28,7 @@ from emotion.ui.history_tab import build_history_tab
 from emotion.ui.language import message_id, translations
 from emotion.ui.live_handlers import LiveHandlers
 from emotion.ui.live_tab import build_live_tab
+from emotion.ui.models_tab import build_models_tab
 from emotion.ui.monitor_tab import build_monitor_tab
 from emotion.ui.options_panel import Translate
 from emotion.ui.previews import Previews
@@ -100,6 +101,7 @@ def build_page(
             "batch": lambda: build_batch_tab(batch, t, config.audio.max_upload_bytes),
             "compare": build_compare_tab,
             "history": lambda: build_history_tab(stored, t),
+            "models": build_models_tab,
             "monitor": build_monitor_tab,
         }
         _build_tabs(blocks, builders, t)

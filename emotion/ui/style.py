@@ -30,6 +30,7 @@ _SHEETS: Final = (
     "batch.css",
     "compare.css",
     "history.css",
+    "models.css",
     "monitor.css",
 )
 _SCRIPTS: Final = (
@@ -45,6 +46,7 @@ _SCRIPTS: Final = (
     "timeline_table.js",
     "timeline.js",
     "live.js",
+    "models.js",
     "monitor.js",
     "compare.js",
     "compare_table.js",
@@ -74,6 +76,7 @@ _SCRIPT_TEXTS: Final = (
     "uploading",
     "live_",
     "account_",
+    "models_",
     "monitor_",
     "compare_",
     "history_",

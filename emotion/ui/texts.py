@@ -12,6 +12,7 @@ from emotion.core.i18n import Pair
 from emotion.ui.batch_texts import BATCH_TEXTS
 from emotion.ui.compare_texts import COMPARE_TEXTS
 from emotion.ui.history_texts import HISTORY_TEXTS
+from emotion.ui.models_texts import MODELS_TEXTS
 from emotion.ui.monitor_texts import MONITOR_TEXTS
 
 TITLE: Final = "Emotion2Vec+"
@@ -331,6 +332,7 @@ TEXTS: Final[dict[str, Pair]] = {
     "tl_column_second": ("次要情绪", "Second"),
     **COMPARE_TEXTS,
     **HISTORY_TEXTS,
+    **MODELS_TEXTS,
     **MONITOR_TEXTS,
     **BATCH_TEXTS,
 }
