@@ -15,7 +15,7 @@ from emotion.api.context import Context
 from emotion.api.openapi import problems
 from emotion.api.status import ErrorText, Status
 from emotion.core.access_errors import OperatorOnlyError
-from emotion.core.registry import EMBEDDED
+from emotion.core.registry import MODELS
 from emotion.evaluation.comparison import stored
 from emotion.models.store import State
 from emotion.services.model_list import ListedModel, list_models
@@ -35,7 +35,7 @@ class Model(BaseModel):
     embedding_dim: int | None = Field(None, description="Width of its embeddings")
     device: str | None = Field(None, description="`cpu` or `cuda:N`")
     precision: str | None = Field(None, description="`fp32`, `bf16` or `fp16`")
-    engine: str | None = Field(None, description="`native` or `funasr`")
+    engine: str | None = Field(None, description="`native`, `funasr` or `transformers`")
     fallback_reason: str | None = Field(
         None,
         description="Why it answers in place of the default model or engine",
@@ -64,7 +64,7 @@ class Switch(BaseModel):
         min_length=1,
         max_length=200,
         description="One of those in `/api/v1/models`",
-        examples=[EMBEDDED],
+        json_schema_extra={"enum": list(MODELS)},
     )
 
 

@@ -48,7 +48,7 @@ class Status(BaseModel):
         model: Title of the model that answers, or is being loaded.
         fraction: Share of a download that is done, 0 to 1.
         fallback: Why the embedded model answers.
-        engine: ``native`` or ``funasr``.
+        engine: ``native``, ``funasr`` or ``transformers``.
         engine_fallback: Why FunASR answers instead of the native engine.
         gpu: Why the NVIDIA card of the server is not used.
         memory: Memory in use, for people.

@@ -23,7 +23,7 @@ class Answering:
         embedding_dim: Width of its embeddings.
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        engine: ``native`` or ``funasr``.
+        engine: ``native``, ``funasr`` or ``transformers``.
         fallback_reason: Why it answers in place of the default model or engine.
     """
 
