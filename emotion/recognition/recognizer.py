@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from emotion.core.results import Result
 from emotion.recognition import pipeline
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import open_model
+from emotion.recognition.table import OnError, process
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,51 @@ class Recognizer:
         )
         frames = np.concatenate(sink.features) if sink.features else None
         return Recognition(result, sink.samples, sink.embedding, frames, sink.segments)
+
+    def process_files(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        granularity: Granularity = "utterance",
+        embedding: bool = False,
+        labels: Sequence[str] = LABELS,
+        at_once: int = 16,
+        on_error: OnError = "row",
+    ) -> pd.DataFrame:
+        """Recognises many files to a table in the form of audformat.
+
+        Args:
+            paths: Any files that `emotion.audio` reads.
+            granularity: ``utterance`` gives a row a file, ``segment`` one a speech segment (none
+                for a file without speech), ``frame`` one for each 0.1 s.
+            embedding: Whether to add the embeddings as columns; `embeddings_of` gives them as an
+                array.
+            labels: The emotions that compete.
+            at_once: How many files are under way at the same time, so that the network finds
+                batches.
+            on_error: ``row`` gives a file that cannot be recognised a row with its ``error``,
+                scores NaN and end NaT; ``raise`` ends with its error.
+
+        Returns:
+            Rows in the order of the files, indexed by ``file`` (as given), ``start`` and ``end``
+            (timedeltas), with the columns ``emotion`` (categorical), ``confidence``, the nine
+            scores (float32), ``warnings``, ``error``, and ``embedding_0`` … ``embedding_{D-1}``.
+
+        Raises:
+            EmotionError: A file fails and ``on_error`` is ``raise``; FFmpeg or the model fail.
+            ConfigError: An option has a value that it cannot have.
+        """
+        RecognitionOptions(granularity, labels=tuple(labels))  # wrong ones are told at once
+
+        def recognise(path: Path) -> Recognition:
+            return self.recognize(
+                path,
+                granularity=granularity,
+                embedding=embedding,
+                labels=labels,
+            )
+
+        return process(recognise, paths, at_once=at_once, on_error=on_error)
 
 
 class _Memory:
