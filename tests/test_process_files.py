@@ -141,8 +141,7 @@ def test_audformat_takes_it(recognizer: Recognizer, files: list[Path]) -> None:
 
 
 def test_real_speech(mini_checkpoint: Path) -> None:
-    clips = sorted(path for path in examples_dir().iterdir() if path.suffix != ".json")[:3]
-    clips = [clip for clip in clips if clip.suffix in (".wav", ".mp3", ".flac", ".ogg", ".m4a")]
+    clips = sorted(examples_dir().glob("*.ogg"))[:3]
     recognizer = Recognizer.load(str(mini_checkpoint), device="cpu")
     table = recognizer.process_files(clips, embedding=True)
     assert table["error"].isna().all()
