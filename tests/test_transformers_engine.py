@@ -230,6 +230,27 @@ def test_a_broken_config(copied: Path) -> None:
         TransformersEngine.load(copied, device="cpu")
 
 
+def test_weights_that_are_not_numbers_and_another_rate(copied: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(copied / "model.safetensors")
+    state["classifier.bias"][1] = float("nan")
+    save_file(state, copied / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"classifier\.bias"):
+        TransformersEngine.load(copied, device="cpu")
+    path = copied / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sampling_rate": 8000}))
+    with pytest.raises(CheckpointError, match="it hears 8000 Hz"):
+        TransformersEngine.load(copied, device="cpu")
+
+
+def test_read_only_samples(folders: dict[str, Path]) -> None:
+    samples = tone(0.5)
+    samples.flags.writeable = False
+    engine = TransformersEngine.load(folders["wavlm"], device="cpu")
+    assert len(engine.infer(samples).logits) == engine.num_frames(samples.size)
+
+
 class Evil:
     """What a pickle runs when it is loaded without care."""
 

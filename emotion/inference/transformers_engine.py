@@ -34,6 +34,7 @@ from emotion.inference.engine_base import (
 )
 from emotion.models.checkpoint import check_frame_rate
 from emotion.models.network import ConvLayers
+from emotion.models.weights_file import check_finite
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class TransformersEngine(EngineBase):
             tokens,
             conv_layers,
             embedding_dim=int(network.projector.in_features),
-            cost=total_s,
+            cost=_padded_s if self._whisper else total_s,
             batch_s=BATCH_S,
         )
 
@@ -145,7 +146,8 @@ class TransformersEngine(EngineBase):
         )
 
     def _heard(self, samples: Samples) -> FrameOutput:
-        given = self._extractor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+        own = np.array(samples, np.float32)  # torch shares no memory that is read-only
+        given = self._extractor(own, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
         name = "input_features" if self._whisper else "input_values"
         seen: list[Tensor] = []
 
@@ -175,6 +177,12 @@ class TransformersEngine(EngineBase):
             apart = (rows[:, places] - own) @ own.softmax(0)
             columns.append(own.logsumexp(0) + apart)
         return torch.stack(columns, dim=1)
+
+
+def _padded_s(clips: Sequence[Samples]) -> float:
+    """What Whisper computes: each 30 s that a clip begins."""
+    parts = sum(-(-clip.size // _WHISPER_SAMPLES) for clip in clips)
+    return parts * _WHISPER_SAMPLES / SAMPLE_RATE_HZ
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -245,6 +253,10 @@ def _build(folder: Path) -> tuple[Any, Any]:
     if not all(isinstance(head, nn.Linear) for head in heads):
         kind = type(network).__name__
         raise CheckpointError(folder=folder, reason=f"{kind} does not classify by a mean over time")
+    if extractor.sampling_rate != SAMPLE_RATE_HZ:
+        reason = f"it hears {extractor.sampling_rate} Hz instead of {SAMPLE_RATE_HZ} Hz"
+        raise CheckpointError(folder=folder, reason=reason)
+    check_finite(network.state_dict(), folder, "fp32")
     return network.eval(), extractor
 
 
