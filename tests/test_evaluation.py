@@ -206,6 +206,22 @@ def test_a_model_that_takes_one_at_a_time(wav: Wav) -> None:
     assert told == ["g", "b"]
 
 
+def test_a_model_without_the_emotions_that_compete(wav: Wav) -> None:
+    def scores(path: Path) -> Any:
+        return np.eye(9)[LABELS.index("happy")]
+
+    sample = Sample("g", wav(0.2), "sad")
+    (answer,) = answer_all(OneByOne(scores, ("angry", "sad")), [sample], AudioConfig())
+    assert "none of the emotions that compete" in str(answer.error)
+
+
+def test_only_recordings_whose_emotions_compete_count() -> None:
+    labelled = label([Sample(f"{k}", Path("x"), name) for k, name in enumerate(("sad", "fear"))])
+    kept = labelled.among(("sad", "angry"))
+    assert (kept.emotions, kept.outside) == (("sad",), 1)
+    assert labelled.among(LABELS) == labelled
+
+
 def test_our_engines_give_the_scores_of_a_result(
     fake_model: LoadedModel, wav: Wav, tmp_path: Path
 ) -> None:
@@ -245,12 +261,16 @@ def test_the_command_on_real_speech(
     captured = capsys.readouterr()
     data = json.loads(captured.out)
     assert data["labels"] == ["angry", "happy", "neutral", "sad"]
+    assert data["outside"] > 0
+    assert data["outside"] + data["overall"]["num"] == 12
+    assert set(data["overall"]["report"]) <= set(data["labels"])
     assert set(data["overall"]["confusion"]["predicted"]) >= set(data["overall"]["report"])
     assert set(data["groups"]) == {"corpus"}
     assert data["model"]["name"] == "emotion2vec_mini"
     assert "emotion2vec" in (tmp_path / "o" / "report.html").read_text("utf-8")
     table = str(tmp_path / "o" / "predictions.csv")
-    assert main(["evaluate", str(corpus), "--predictions", table, "--json"]) == 1
+    again = ["--predictions", table, "--labels", "primary", "--json"]
+    assert main(["evaluate", str(corpus), *again]) == 1
     assert json.loads(capsys.readouterr().out)["overall"]["wa"] == data["overall"]["wa"]
 
 

@@ -113,7 +113,7 @@ def router(context: Context) -> APIRouter:
     )
     def switch(request: Request, body: Switch) -> Status:
         """For the operator; refused where several people share the server without authentication.
-        Returns at once. The model of before answers while another is being downloaded, and goes on
+        Returns at once. The earlier model answers while another is being downloaded, and goes on
         where that fails: `switch_error` in `/api/v1/models` says why."""
         check_operator(request)
         if context.config.server.shared:

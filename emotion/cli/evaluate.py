@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     )
     if args.limit is not None and args.limit < 1:
         raise ConfigError(option="limit", value=args.limit, expected="1 or more")
-    manifest, labelled = _read(args)
+    manifest, labelled = _read(args, wanted)
     groups = _groups(args, labelled)
     say = sys.stderr if args.json else sys.stdout
     _print_mapping(manifest, labelled, say)
@@ -112,8 +112,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return 1 if evaluation.failed else 0
 
 
-def _read(args: argparse.Namespace) -> tuple[Manifest, Labelled]:
-    """The manifest and its labels.
+def _read(args: argparse.Namespace, wanted: RecognitionOptions) -> tuple[Manifest, Labelled]:
+    """The manifest and those of its recordings whose emotions compete.
 
     Raises:
         NoLabelsError: No label is one of the nine emotions.
@@ -125,7 +125,7 @@ def _read(args: argparse.Namespace) -> tuple[Manifest, Labelled]:
     own = read_label_map(args.label_map) if args.label_map else None
     reading = Reading(args.root, args.label_column, args.speaker_column)
     manifest = read_manifest(args.manifest, reading)
-    labelled = label(manifest.samples, own)
+    labelled = label(manifest.samples, own).among(wanted.labels)
     if args.limit is not None:
         labelled = labelled.first(args.limit)
     if not labelled.samples:
@@ -182,8 +182,10 @@ def _progress(total: int) -> Any:
 
 
 def _check(evaluation: Evaluation) -> None:
-    """Raises:
-    EmotionError: Nothing was recognised.
+    """Refuses an evaluation of nothing.
+
+    Raises:
+        CorpusError: No recording was recognised.
     """
     if not evaluation.samples:
         from emotion.core.corpus_errors import CorpusError
@@ -207,6 +209,8 @@ def _print_mapping(manifest: Manifest, labelled: Labelled, file: Any) -> None:
     for name, emotion, count in labelled.mapped:
         told = emotion or "– none of the nine emotions, left out"
         print(f"  {name or '(empty)':<{width}} {count:6}  {told}", file=file)
+    if labelled.outside:
+        print(f"  {labelled.outside} left out: --labels excludes their emotions", file=file)
     print(file=file)
 
 

@@ -30,8 +30,8 @@ def compare(
     from emotion.evaluation.comparison import compare_models, store
 
     names = [name.strip() for name in args.models.split(",") if name.strip()]
-    if len(names) < 2 or args.predictions is not None:
-        expected = "two or more, comma-separated, and no --predictions"
+    if len(names) < 2 or args.predictions is not None or args.model is not None:
+        expected = "two or more, comma-separated, without --model and --predictions"
         raise ConfigError(option="models", value=args.models, expected=expected)
     say = sys.stderr if args.json else sys.stdout
 
@@ -79,7 +79,7 @@ def _write(rows: Sequence[Row], data: dict[str, Any], folder: Path) -> list[Path
         "UA is the mean recall of the reference classes, with its 95 % interval; ECE the expected "
         "calibration error. The first load counts from the start of the process, imports included; "
         "a recording is the mean of single ones, decoding included; all is all of them as fast as "
-        "the model can.",
+        "the model can. The baseline's first load includes its training.",
     )
     return write_texts(
         folder,

@@ -89,13 +89,18 @@ class OneByOne:
                 if isinstance(item.source, EmotionError):
                     raise item.source
                 assert isinstance(item.source, Path)
-                yield index, Answer(self._renormalised(self._scores(item.source)))
+                scores = self._renormalised(self._scores(item.source))
+                if scores is None:
+                    yield index, Answer(error="the model knows none of the emotions that compete")
+                else:
+                    yield index, Answer(scores)
             except EmotionError as e:
                 yield index, Answer(error=str(e))
 
-    def _renormalised(self, scores: Floats) -> Floats:
+    def _renormalised(self, scores: Floats) -> Floats | None:
         kept: Floats = np.where(self._competing, scores, 0.0)
-        return kept / max(float(kept.sum()), np.finfo(np.float64).tiny)
+        total = float(kept.sum())
+        return kept / total if total > 0 else None
 
 
 def scores_of(scores: Any) -> Floats:

@@ -64,12 +64,12 @@ class Contender:
     Attributes:
         facts: What is known of it.
         answerer: Recognises many recordings as fast as it can.
-        one: Recognises one recording, as a single user would have it.
+        one: Recognises one recording, as a single user would have it; whether that succeeded.
     """
 
     facts: Facts
     answerer: Answerer
-    one: Callable[[Path], object]
+    one: Callable[[Path], bool]
 
 
 @contextmanager
@@ -129,7 +129,9 @@ def _own(name: str, config: Config, labels: Sequence[str]) -> Iterator[Contender
         work = Work(model, RecognitionOptions(labels=tuple(labels)), RunStore(Path(runs)))
         with Executor(work) as executor:
             yield Contender(
-                facts, Batched(executor), lambda path: executor.recognise(Input(path.name, path))
+                facts,
+                Batched(executor),
+                lambda path: executor.recognise(Input(path.name, path)).result is not None,
             )
 
 
@@ -175,7 +177,7 @@ def _funasr(name: str, config: Config, labels: Sequence[str]) -> Contender:
         languages=_languages(known),
         licence=_licence(known),
     )
-    return Contender(facts, OneByOne(scores, labels), scores)
+    return Contender(facts, OneByOne(scores, labels), lambda path: bool(scores(path).any()))
 
 
 def _baseline(manifest: Path, config: Config, labels: Sequence[str]) -> Contender:
@@ -203,7 +205,8 @@ def _baseline(manifest: Path, config: Config, labels: Sequence[str]) -> Contende
         languages=f"those of {manifest.name}",
         licence=LICENCE,
     )
-    return Contender(facts, OneByOne(fitted.score_of, labels), fitted.score_of)
+    score_of = fitted.score_of
+    return Contender(facts, OneByOne(score_of, labels), lambda path: bool(score_of(path).any()))
 
 
 def samples_of(path: Path, audio: AudioConfig) -> Any:

@@ -204,6 +204,7 @@ class Evaluation:
                 for name, emotion, count in self.labelled.mapped
             ],
             "unmapped": self.labelled.unmapped,
+            "outside": self.labelled.outside,
             "failed": [{"file": name, "error": error} for name, error in self.failed],
             "overall": self.overall.to_dict(),
             "groups": {

@@ -46,7 +46,10 @@ def read_predictions(
             answer = Answer(error=f"{readable(path.name)} has no row for it")
         elif answer.scores is not None and not competing.all():
             kept = np.where(competing, answer.scores, 0.0)
-            answer = Answer(kept / max(kept.sum(), np.finfo(float).tiny))
+            if kept.any():
+                answer = Answer(kept / kept.sum())
+            else:
+                answer = Answer(error="all emotions that compete have a score of 0")
         found.append(answer)
     return found
 

@@ -113,7 +113,8 @@ def _intro(evaluation: Evaluation, about: About) -> list[str]:
     ]
     if tuple(evaluation.labels) != LABELS:
         names = ", ".join(evaluation.labels)
-        lines.insert(1, f"Only these compete, and their scores add up to 1: {names}.")
+        outside = f"{labelled.outside} recordings of other emotions are left out"
+        lines.insert(1, f"Only these compete, and their scores add up to 1: {names}; {outside}.")
     return lines
 
 

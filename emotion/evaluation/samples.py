@@ -69,16 +69,29 @@ class Labelled:
         emotions: (samples,), their emotions.
         mapped: Each label of the corpus with its emotion, None where it has none, and how many
             recordings carry it; by falling number.
+        outside: Recordings that are left out, because their emotions do not compete.
     """
 
     samples: tuple[Sample, ...]
     emotions: tuple[str, ...]
     mapped: tuple[tuple[str, str | None, int], ...]
+    outside: int = 0
 
     @property
     def unmapped(self) -> int:
         """Recordings whose labels are none of the nine emotions."""
         return sum(count for _, emotion, count in self.mapped if emotion is None)
+
+    def among(self, labels: Sequence[str]) -> Labelled:
+        """Only those whose emotions compete: a model that may not say an emotion cannot find it."""
+        pairs = zip(self.samples, self.emotions, strict=True)
+        kept = [(sample, emotion) for sample, emotion in pairs if emotion in labels]
+        return replace(
+            self,
+            samples=tuple(sample for sample, _ in kept),
+            emotions=tuple(emotion for _, emotion in kept),
+            outside=len(self.samples) - len(kept),
+        )
 
     def first(self, count: int) -> Labelled:
         """Only so many of them; the table of labels stays that of all."""

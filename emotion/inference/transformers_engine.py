@@ -200,6 +200,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not architecture.endswith(_HEADS):
         reason = f"config.json: {architecture} is no audio classifier"
         raise CheckpointError(folder=folder, reason=reason)
+    if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
+        reason = f"config.json: its head is for {kind}, not for one label of several"
+        raise CheckpointError(folder=folder, reason=reason)
+    if "quantization_config" in config:
+        reason = "config.json: quantised weights are not supported"
+        raise CheckpointError(folder=folder, reason=reason)
     return {"architecture": architecture, "labels": labels}
 
 

@@ -132,8 +132,8 @@ class ModelService:
         """Begins loading another model, which answers once it is ready; returns at once.
 
         While it is being downloaded, the model that answers now goes on; while it is only being
-        loaded, callers wait. If it cannot be had, the model of before stays, and ``switch_error``
-        of the status says why.
+        loaded, callers wait. If it cannot be loaded, the earlier model stays, and ``switch_error``
+        of the status says why. Both are in memory for a moment.
 
         Args:
             name: A name of `emotion.core.registry`.
