@@ -58,9 +58,10 @@ def test_recall_is_as_it_was_shipped(some: list[Clip], full: list[dict[str, floa
 def test_bfloat16_gives_the_same_labels(
     some: list[Clip], full: list[dict[str, float]], mini_checkpoint: Path
 ) -> None:
-    found = agreement(scores(mini_checkpoint, some, "bf16"), full)
-    assert found["clips"] > 250
-    assert found["labels"] >= 0.99  # all of EMO-DB, see the model card
+    # Not all of them: a CPU without native bfloat16 takes a second for five. The model card has all.
+    found = agreement(scores(mini_checkpoint, some[::2], "bf16"), full[::2])
+    assert found["clips"] > 125
+    assert found["labels"] >= 0.99
     assert found["scores"] < 0.05
 
 
