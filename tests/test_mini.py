@@ -58,7 +58,7 @@ def test_recall_is_as_it_was_shipped(some: list[Clip], full: list[dict[str, floa
 def test_bfloat16_gives_the_same_labels(
     some: list[Clip], full: list[dict[str, float]], mini_checkpoint: Path
 ) -> None:
-    # Not all of them: a CPU without native bfloat16 takes a second for five. The model card has all.
+    # Half of them: a CPU without native bfloat16 hears five a second. The model card has all.
     found = agreement(scores(mini_checkpoint, some[::2], "bf16"), full[::2])
     assert found["clips"] > 125
     assert found["labels"] >= 0.99

@@ -79,6 +79,14 @@ def test_segments_and_frames(recognizer: Recognizer, files: list[Path]) -> None:
     ]
 
 
+def test_a_file_without_speech_keeps_a_row(wav: Wav, mini_checkpoint: Path) -> None:
+    recognizer = Recognizer.load(str(mini_checkpoint), device="cpu")  # with the real detector
+    table = recognizer.process_files([wav(1.0)], granularity="segment", embedding=True)
+    assert table["warnings"].str.contains("no_speech").tolist() == [True]
+    assert table.index.get_level_values("end")[0] == pd.Timedelta("1s")
+    assert embeddings_of(table).shape == (1, 192)
+
+
 def test_embeddings_beside_the_scores(recognizer: Recognizer, files: list[Path]) -> None:
     table = recognizer.process_files(files, embedding=True)
     array = embeddings_of(table)

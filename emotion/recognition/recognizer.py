@@ -161,8 +161,8 @@ class Recognizer:
 
         Args:
             paths: Any files that `emotion.audio` reads.
-            granularity: ``utterance`` gives a row a file, ``segment`` one a speech segment (none
-                for a file without speech), ``frame`` one for each 0.1 s.
+            granularity: ``utterance`` gives a row a file, ``segment`` one a speech segment (one
+                in all for a file without speech), ``frame`` one for each 0.1 s.
             embedding: Whether to add the embeddings as columns; `embeddings_of` gives them as an
                 array.
             labels: The emotions that compete.
@@ -177,7 +177,8 @@ class Recognizer:
             scores (float32), ``warnings``, ``error``, and ``embedding_0`` … ``embedding_{D-1}``.
 
         Raises:
-            EmotionError: A file fails and ``on_error`` is ``raise``; FFmpeg or the model fail.
+            EmotionError: A file fails and ``on_error`` is ``raise``; FFmpeg, the model or the disk
+                fail.
             ConfigError: An option has a value that it cannot have.
         """
         RecognitionOptions(granularity, labels=tuple(labels))  # wrong ones are told at once

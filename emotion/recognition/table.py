@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.core.errors import ConfigError, DecoderMissingError, EmotionError, ModelError
+from emotion.core.errors import (
+    ConfigError,
+    DecoderMissingError,
+    EmotionError,
+    ModelError,
+    OutputError,
+)
 from emotion.core.labels import LABELS
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ OnError = Literal["row", "raise"]
 
 EMBEDDING: Final = "embedding_"
 # Of the machine, not of a recording: all others would fail as well.
-_ENDING: Final = (DecoderMissingError, ModelError)
+_ENDING: Final = (DecoderMissingError, ModelError, OutputError)
 Row = tuple[float, float | None, str | None, float | None, NDArray[np.float32]]
 
 
@@ -188,8 +194,8 @@ class _Table:
 
 
 def _rows(result: Result) -> Iterator[Row]:
-    if result.granularity == "segment":
-        for one in result.segments or ():
+    if result.granularity == "segment" and result.segments:
+        for one in result.segments:
             yield one.start_s, one.end_s, one.emotion, one.confidence, _scores(one.scores)
     elif result.granularity == "frame" and result.frames is not None:
         curve = result.frames
@@ -211,7 +217,7 @@ def _scores(scores: dict[str, float]) -> NDArray[np.float32]:
 def _embeddings(found: Recognition, rows: Sequence[Row]) -> Sequence[NDArray[np.float32] | None]:
     """The embedding of each row; a step of 0.1 s has the mean of its frames."""
     granularity = found.result.granularity
-    if granularity == "segment" and found.segment_embeddings is not None:
+    if granularity == "segment" and found.result.segments and found.segment_embeddings is not None:
         return list(found.segment_embeddings)
     if granularity == "frame" and found.frame_embeddings is not None:
         assert found.result.frames is not None
