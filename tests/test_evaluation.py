@@ -295,3 +295,10 @@ def test_wrong_usage(
     Path("x.csv").write_text("path,label\na.wav,xxx\n")
     assert main(["evaluate", *arguments]) == code
     assert told in capsys.readouterr().err
+
+
+def test_without_a_mistake_the_report_says_so() -> None:
+    labelled = label([Sample("a", Path("/x/a.wav"), "sad"), Sample("b", Path("/x/b.wav"), "angry")])
+    found = Evaluation(labelled, [Answer(row("sad")), Answer(row("angry"))])
+    assert "None." in markdown(found, ABOUT)
+    assert "<p>None.</p>" in html(found, ABOUT)

@@ -98,6 +98,10 @@ def test_the_api(client: TestClient, models: FakeService, tmp_path: Path) -> Non
     unknown = client.post(f"{URL}/switch", json={"name": "/etc"})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "model_unknown")
     assert client.post(f"{URL}/switch", json={}).status_code == 422
+    noise = client.post(
+        f"{URL}/switch", content=b"\xff\xfe", headers={"Content-Type": "application/json"}
+    )
+    assert (noise.status_code, noise.json()["code"]) == (422, "request_invalid")
     models.refusal = SwitchRefusedError(name="x", reason="it answers already")
     refused = client.post(f"{URL}/switch", json={"name": "x"}, headers={"Accept-Language": "zh"})
     assert (refused.status_code, refused.json()["code"]) == (409, "switch_refused")

@@ -106,24 +106,6 @@ def router(context: Context) -> APIRouter:
         )
 
     @routes.post(
-        f"{PREFIX}/models/switch",
-        status_code=202,
-        summary="Let another model answer",
-        responses=problems(400, 401, 403, 404, 409, 422, 429, 500, 503),
-    )
-    def switch(request: Request, body: Switch) -> Status:
-        """For the operator; refused where several people share the server without authentication.
-        Returns at once. The earlier model answers while another is being downloaded, and goes on
-        where that fails: `switch_error` in `/api/v1/models` says why."""
-        check_operator(request)
-        if context.config.server.shared:
-            raise OperatorOnlyError()  # nobody tells who that is
-        service.switch(body.name)
-        status = Status.of(service)
-        status.caller = caller_of(request)
-        return status
-
-    @routes.post(
         f"{PREFIX}/models/retry",
         status_code=202,
         summary="Load the model again after a failure",
@@ -138,4 +120,26 @@ def router(context: Context) -> APIRouter:
         status.caller = caller_of(request)
         return status
 
+    _add_switch(routes, context)
     return routes
+
+
+def _add_switch(routes: APIRouter, context: Context) -> None:
+    @routes.post(
+        f"{PREFIX}/models/switch",
+        status_code=202,
+        summary="Let another model answer",
+        responses=problems(401, 403, 404, 409, 422, 429, 500, 503),
+    )
+    def switch(request: Request, body: Switch) -> Status:
+        """For the operator; refused where several people share the server without authentication.
+        Returns at once. The earlier model answers while another is being downloaded, and goes on
+        where that fails: `switch_error` in `/api/v1/models` says why."""
+        check_operator(request)
+        if context.config.server.shared:
+            raise OperatorOnlyError()  # nobody tells who that is
+        service = context.service.models
+        service.switch(body.name)
+        status = Status.of(service)
+        status.caller = caller_of(request)
+        return status

@@ -262,6 +262,11 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return answer(request, invalid(error.errors()))
 
+    @app.exception_handler(400)
+    async def _unreadable(request: Request, _: Exception) -> JSONResponse:
+        # FastAPI's own, of a body that is not even text.
+        return answer(request, RequestInvalidError(reason="it is not JSON"))
+
 
 # What an option must be, by pydantic's type of error; ``{name}`` is from the error's context.
 _EXPECTED: Final[dict[str, str]] = {

@@ -247,7 +247,7 @@ def _print(evaluation: Evaluation) -> None:
             f"At a confidence of {kept.min_confidence:g} or more: {kept.coverage:.1%} of the "
             f"recordings, WA {kept.accuracy:.3f}, UA {kept.ua:.3f}\n"
         )
-    print("Most confident mistakes")
+    print("Most confident mistakes" if evaluation.mistakes else "No mistakes")
     for wrong in evaluation.mistakes[:_SHOWN]:
         heard = f"{wrong.reference} heard as {wrong.predicted}"
         print(f"  {wrong.confidence:.1%}  {heard}  {wrong.sample.name}")

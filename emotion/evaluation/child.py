@@ -123,7 +123,8 @@ def main() -> int:
         found = measure(Spec.loads(sys.stdin.read()))
     except EmotionError as e:
         found = {"error": str(e), "error_for_all": str(e.without_paths())}
-    print(json.dumps(found), file=out)
+    out.write(json.dumps(found) + "\n")
+    out.flush()
     return 0
 
 

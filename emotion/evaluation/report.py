@@ -55,7 +55,8 @@ def markdown(evaluation: Evaluation, about: About) -> str:
         (one.sample.name, one.reference, one.predicted, f"{one.confidence:.1%}")
         for one in evaluation.mistakes
     ]
-    lines += markdown_table(("file", "reference", "predicted", "confidence"), mistakes)
+    header = ("file", "reference", "predicted", "confidence")
+    lines += markdown_table(header, mistakes) if mistakes else ["None."]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +72,8 @@ def html(evaluation: Evaluation, about: About) -> str:
     parts.append("</div>")
     for heading, header, rows in _tables(evaluation):
         parts += [f"<h2>{escape(heading)}</h2>", html_table(header, rows)]
-    parts += ["<h2>Most confident mistakes</h2>", _mistakes(evaluation)]
+    parts.append("<h2>Most confident mistakes</h2>")
+    parts.append(_mistakes(evaluation) if evaluation.mistakes else "<p>None.</p>")
     return html_page(f"{about.model} on {about.manifest}", parts)
 
 
