@@ -1,6 +1,6 @@
 """Emotion recognition for a study, from a folder of recordings to tables and pictures.
 
-    python docs/tutorial.py FOLDER --out study
+    .venv/bin/python -m docs.tutorial FOLDER --out study
 
 Read it from top to bottom: each step is a function, and `main` calls them in order. The folder
 holds recordings or sub-folders of them. What comes before the first ``_`` of a name is its speaker.

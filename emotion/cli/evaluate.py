@@ -163,7 +163,9 @@ def _recognise(
 
         def told(sample: Any, answer: Answer) -> None:
             if answer.error:
-                bar.write(f"{sample.name}: {answer.error}", file=sys.stderr)
+                named = answer.error.startswith(sample.name)
+                text = answer.error if named else f"{sample.name}: {answer.error}"
+                bar.write(text, file=sys.stderr)
             bar.update()
 
         answers = answer_all(Batched(executor), labelled.samples, config.audio, told)
