@@ -78,6 +78,7 @@
     const key = JSON.stringify(data);
     if (key === seen) return;
     seen = key;
+    page.askStatus(); // the bar below says what answers, too
     const focused = document.activeElement?.dataset?.name;
     find('.mdl-list').replaceChildren(...data.models.map((model) => card(model, data)));
     if (focused) find(`.mdl-switch[data-name="${CSS.escape(focused)}"]`)?.focus();

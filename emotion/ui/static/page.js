@@ -229,6 +229,8 @@
     timer = setTimeout(poll, wait);
   }
 
+  window.emotionPage.askStatus = poll;
+
   // --- Start ------------------------------------------------------------------------------------
   function start() {
     build();
