@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import re
 import threading
@@ -62,6 +63,18 @@ _GIVE = """([selector, types, name, data]) => {
     target.dispatchEvent(new Kind(type, options));
   }
 }"""
+
+
+def answer_with(page: Any, route: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Has the server's JSON answers on a route changed on their way."""
+
+    def handle(request: Any) -> None:
+        answer = request.fetch()
+        body = answer.json()
+        change(body)
+        request.fulfill(response=answer, body=json.dumps(body))
+
+    page.route(route, handle)
 
 
 class Site:

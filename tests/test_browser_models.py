@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser import SLOW_MS, Open, Site, expect
+from tests.browser import SLOW_MS, Open, Site, answer_with, expect
 from tests.fakes import FakeService
 from tests.test_browser_look import serious
 from tests.test_model_comparison import rows
@@ -31,25 +29,13 @@ def open_tab(page: Any) -> Any:
     return cards
 
 
-def answer_with(page: Any, change: Callable[[dict[str, Any]], None]) -> None:
-    """Has the server's answers changed on their way."""
-
-    def handle(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        change(body)
-        route.fulfill(response=answer, body=json.dumps(body))
-
-    page.route(ROUTE, handle)
-
-
 def ready(body: dict[str, Any]) -> None:
     body["models"][2]["state"] = "ready"
 
 
 def test_switching_with_the_keyboard(visit: Open, fake_site: Site, fake: FakeService) -> None:
     page = visit(fake_site)
-    answer_with(page, ready)
+    answer_with(page, ROUTE, ready)
     cards = open_tab(page)
     expect(page.locator("li[data-answers]")).to_contain_text("Fake")
     expect(cards.nth(0).locator(".mdl-switch .en")).to_have_text("Download and switch")
@@ -70,7 +56,7 @@ def test_a_failed_switch_is_told_and_others_may_not_switch(visit: Open, fake_sit
         body["switch_error"] = {"code": "x", "en": "no <b>room", "zh": "没有 <b>空间"}
         body["operator"] = False
 
-    answer_with(page, failed)
+    answer_with(page, ROUTE, failed)
     open_tab(page)
     expect(page.locator(".mdl-problem .zh")).to_have_text("切换失败，仍用原来的模型：没有 <b>空间")
     expect(page.locator(".mdl-note .zh")).to_contain_text("只有这台服务器的管理员")
@@ -85,7 +71,7 @@ def test_a_comparison(visit: Open, fake_site: Site) -> None:
         "manifest": "m.csv", "made": "2026-01-01 12:00", "machine": "a machine",
         "rows": [row.to_dict() for row in rows()],
     }  # fmt: skip
-    answer_with(page, lambda body: body.update(comparison=data))
+    answer_with(page, ROUTE, lambda body: body.update(comparison=data))
     open_tab(page)
     lines = page.locator(".mdl-table tbody tr")
     expect(lines).to_have_count(2)

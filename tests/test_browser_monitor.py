@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.browser import SLOW_MS, Open, Site, expect
+from tests.browser import SLOW_MS, Open, Site, answer_with, expect
 from tests.test_browser_look import serious
 from tests.watching import CARD
 
@@ -46,18 +44,6 @@ def counting(page: Any) -> list[str]:
         lambda request: asked.append(request.url) if "/api/v1/monitor" in request.url else None,
     )
     return asked
-
-
-def answer_with(page: Any, change: Callable[[dict[str, Any]], None]) -> None:
-    """Has the server's answers changed on their way."""
-
-    def handle(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        change(body)
-        route.fulfill(response=answer, body=json.dumps(body))
-
-    page.route(ROUTE, handle)
 
 
 def cells(page: Any, row: str) -> Any:
@@ -173,7 +159,7 @@ def test_a_card_gaps_and_faults_of_the_server(visit: Open, fake_site: Site) -> N
         body["curves"]["latency_p95_s"] = [0.1, 0.2, None, 2.5, None, 0.3]
 
     page = visit(fake_site)
-    answer_with(page, change)
+    answer_with(page, ROUTE, change)
     running(page)
     expect(page.locator("[data-fact=gpu] dd .en")).to_have_text(
         "9.0 GB of 24.0 GB; 4.0 GB reserved here"
@@ -204,7 +190,7 @@ def test_nothing_is_cut_off_on_a_telephone(visit: Open, fake_site: Site, lang: s
 def test_accessibility(visit: Open, fake_site: Site) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(fake_site)
-    answer_with(page, lambda body: body["last_hour"].update(failed=7))
+    answer_with(page, ROUTE, lambda body: body["last_hour"].update(failed=7))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{fake_site.url}?tab=monitor")  # the tab has an address

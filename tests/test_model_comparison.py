@@ -17,11 +17,12 @@ from emotion.core.labels import LABELS
 from emotion.evaluation import child, comparison
 from emotion.evaluation.answers import Answer
 from emotion.evaluation.child import Spec
-from emotion.evaluation.comparison import Row, compare_models, confusions, store, stored
+from emotion.evaluation.comparison import Row, compare_models, confusions
 from emotion.evaluation.contenders import opened
 from emotion.evaluation.evaluation import Evaluation
 from emotion.evaluation.models_report import HEADER, html, markdown, text_table
 from emotion.evaluation.samples import Labelled, Sample, label
+from emotion.evaluation.stored import store, stored
 
 Wav = Callable[..., Path]
 FACTS = {

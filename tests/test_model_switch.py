@@ -15,7 +15,7 @@ from emotion.core.config import Config, EngineConfig, ServerConfig
 from emotion.core.errors import DownloadError, ModelUnknownError
 from emotion.core.registry import DEFAULT, EMBEDDED
 from emotion.core.request_errors import SwitchRefusedError
-from emotion.evaluation.comparison import STORED
+from emotion.evaluation.stored import STORED
 from emotion.recognition.opening import Status
 from emotion.services import access
 from emotion.services.access import Entry, hash_key, write_entries

@@ -16,7 +16,7 @@ from emotion.api.openapi import problems
 from emotion.api.status import ErrorText, Status
 from emotion.core.access_errors import OperatorOnlyError
 from emotion.core.registry import MODELS
-from emotion.evaluation.comparison import stored
+from emotion.evaluation.stored import stored
 from emotion.models.store import State
 from emotion.services.model_list import ListedModel, list_models
 

@@ -27,7 +27,8 @@ def compare(
     config: Config,
 ) -> int:
     """Measures the models that are asked for, one after the other, prints and writes."""
-    from emotion.evaluation.comparison import compare_models, store
+    from emotion.evaluation.comparison import compare_models
+    from emotion.evaluation.stored import store
 
     names = [name.strip() for name in args.models.split(",") if name.strip()]
     if len(names) < 2 or args.predictions is not None or args.model is not None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
 from emotion.analysis.comparison import Comparison
-from emotion.core.errors import OutputError
 from emotion.corpus.map_svg import map_svg
+from emotion.storage.whole_files import write_whole
 
-_ENCODING: Final = "utf-8-sig"  # Excel takes UTF-8 only with a byte order mark
 _DECIMALS: Final = 6
 
 
@@ -65,27 +61,3 @@ def _map(comparison: Comparison, file: TextIO) -> None:
         cluster = "" if clusters is None else clusters.labels[place]
         x, y = (round(value, _DECIMALS) for value in point)
         writer.writerow([item.name, x, y, cluster, item.emotion, item.confidence, *own])
-
-
-def write_whole(path: Path, write: Callable[[TextIO], object]) -> Path:
-    """Writes a text file that is there whole or not at all; a CSV with a byte order mark.
-
-    Args:
-        path: The file; its folder is made where it is not there.
-        write: Writes into it.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    encoding = _ENCODING if path.suffix == ".csv" else "utf-8"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding=encoding, errors="replace", newline="") as file:
-            write(file)
-        os.replace(partial, path)
-    except OSError as e:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(path=path, reason=e.strerror or str(e)) from e
-    return path

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +24,6 @@ from emotion.evaluation.samples import Labelled
 
 logger = logging.getLogger(__name__)
 
-STORED: Final = "comparison.json"  # in the folder of models
 _CONFUSIONS: Final = 3
 _WORDS: Final = 300  # characters of what a process said last
 
@@ -134,49 +132,6 @@ def compare_models(
         rows.append(row)
         told(row)
     return rows
-
-
-def store(comparison: Mapping[str, Any], config: Config) -> Path | None:
-    """Keeps a comparison where the server's page finds it; None where the folder is read-only.
-
-    Visitors of the page learn no folders, so names of folders and errors lose their paths.
-    """
-    from emotion.core.errors import OutputError
-    from emotion.corpus.comparison_files import write_whole
-
-    rows = [_public(row) for row in comparison["rows"]]
-    kept = {**comparison, "manifest": Path(comparison["manifest"]).name, "rows": rows}
-    text = json.dumps(kept, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    try:
-        path = config.engine.models_dir / STORED
-        return write_whole(path, lambda file: file.write(text))
-    except OutputError as e:
-        logger.warning("the Models tab will not show this comparison: %s", e)
-        return None
-
-
-def _public(row: Mapping[str, Any]) -> dict[str, Any]:
-    kind, colon, rest = row["model"].rpartition(":")
-    name = kind + colon + Path(rest).name
-    return {
-        **{key: value for key, value in row.items() if key != "error_for_all"},
-        "model": name,
-        "title": name if row["title"] == row["model"] else row["title"],
-        "error": row["error"] and (row["error_for_all"] or row["error"]),
-    }
-
-
-def stored(config: Config) -> dict[str, Any] | None:
-    """The comparison that was kept last; None where there is none that can be read."""
-    path = config.engine.models_dir / STORED
-    try:
-        data = json.loads(path.read_text("utf-8"))
-        return data if isinstance(data["rows"], list) else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        logger.warning("%s cannot be read: %s", path.name, e)
-        return None
 
 
 def _row(

@@ -139,19 +139,7 @@ def _funasr(name: str, config: Config, labels: Sequence[str]) -> Contender:
     from emotion.recognition.opening import fetch_model
 
     folder = fetch_model(name, config)
-    try:
-        # Without a system-wide FFmpeg its imports print a notice to stdout.
-        with contextlib.redirect_stdout(sys.stderr):
-            from funasr import AutoModel
-    except ImportError as e:
-        raise ModelError(reason=f"FunASR cannot be imported: {e}") from e
-    from emotion.inference.device import place
-
-    device = str(place(config.engine.device, "fp32").device)
-    loaded: Any = AutoModel(
-        model=str(folder), device=device, ncpu=os.cpu_count(),
-        disable_update=True, disable_pbar=True, disable_log=True,
-    )  # fmt: skip
+    device, loaded = _auto_model(folder, config)
 
     def answer(sound: Any) -> tuple[Floats, int]:
         (found,) = loaded.generate(sound, granularity="utterance", extract_embedding=True)
@@ -178,6 +166,24 @@ def _funasr(name: str, config: Config, labels: Sequence[str]) -> Contender:
         licence=_licence(known),
     )
     return Contender(facts, OneByOne(scores, labels), lambda path: bool(scores(path).any()))
+
+
+def _auto_model(folder: Path, config: Config) -> tuple[str, Any]:
+    """FunASR's own model, and where it lies."""
+    try:
+        # Without a system-wide FFmpeg its imports print a notice to stdout.
+        with contextlib.redirect_stdout(sys.stderr):
+            from funasr import AutoModel
+    except ImportError as e:
+        raise ModelError(reason=f"FunASR cannot be imported: {e}") from e
+    from emotion.inference.device import place
+
+    device = str(place(config.engine.device, "fp32").device)
+    loaded: Any = AutoModel(
+        model=str(folder), device=device, ncpu=os.cpu_count(),
+        disable_update=True, disable_pbar=True, disable_log=True,
+    )  # fmt: skip
+    return device, loaded
 
 
 def _baseline(manifest: Path, config: Config, labels: Sequence[str]) -> Contender:
@@ -220,9 +226,9 @@ def samples_of(path: Path, audio: AudioConfig) -> Any:
 
 def weights_bytes(folder: Path) -> int:
     """Bytes of a checkpoint's own weights, without the copies that loading makes."""
-    from emotion.models.store import file_size
+    from emotion.models.store import TRANSFORMERS_WEIGHTS, WEIGHTS, file_size
 
-    names = ("model.pt", "model.safetensors", "pytorch_model.bin")
+    names = (*WEIGHTS, *TRANSFORMERS_WEIGHTS)
     return next((size for name in names if (size := file_size(folder / name))), 0)
 
 

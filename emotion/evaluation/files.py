@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from emotion.core.labels import LABELS
-from emotion.corpus.comparison_files import write_whole
 from emotion.evaluation.evaluation import Evaluation
 from emotion.evaluation.pictures import confusion_svg, coverage_svg, reliability_svg
 from emotion.evaluation.report import About, html, markdown
+from emotion.storage.whole_files import write_whole
 
 
 def write_evaluation(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from emotion.core.config import SAMPLE_RATE_HZ, Precision
 from emotion.core.emotion_names import emotion_of
 from emotion.core.errors import CheckpointError, DeviceError, ModelError
+from emotion.core.imports import large_import
 from emotion.inference.device import Placement, place
 from emotion.inference.engine_base import (
     EngineBase,
@@ -228,7 +229,8 @@ def _build(folder: Path) -> tuple[Any, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+            with large_import():
+                from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
             from transformers.utils import logging as their_logging
     except ImportError as e:
         raise ModelError(reason=f"transformers cannot be imported: {e}") from e

@@ -28,18 +28,7 @@
   // --- Display ------------------------------------------------------------------------------------
   const emotions = () => JSON.parse(panel().dataset.emotions);
 
-  /** A text in both languages; the style sheet shows the page's. */
-  function both(element, zh, en) {
-    const parts = [['zh', 'zh-CN', zh], ['en', 'en', en]].map(([name, tongue, text]) => {
-      const span = document.createElement('span');
-      span.className = name;
-      span.lang = tongue;
-      span.textContent = text;
-      return span;
-    });
-    element.replaceChildren(...parts);
-  }
-
+  const both = (element, zh, en) => page.both(element, [zh, en]);
   const told = (element, key) => both(element, ...page.texts[key]);
 
   function problem(zh, en) {
@@ -55,7 +44,7 @@
     const element = find('.live-problem');
     element.hidden = false;
     element.lang = error.lang;
-    element.textContent = error.told;
+    both(element, error.told, error.told);
   }
 
   function state(name) {
