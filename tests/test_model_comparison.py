@@ -20,7 +20,7 @@ from emotion.evaluation.child import Spec
 from emotion.evaluation.comparison import Row, compare_models, confusions
 from emotion.evaluation.contenders import opened
 from emotion.evaluation.evaluation import Evaluation
-from emotion.evaluation.models_report import HEADER, html, markdown, text_table
+from emotion.evaluation.models_report import ACCURACY, COST, MISSING, html, markdown, text_table
 from emotion.evaluation.samples import Labelled, Sample, label
 from emotion.evaluation.stored import store, stored
 
@@ -163,9 +163,11 @@ def test_reports_have_a_row_a_model() -> None:
     text = markdown(rows(), "Models", ["One."])
     assert "| 0.875 |" in text
     assert "sad → happy 25%" in text
-    assert "not measured: not here \\| \\<i\\>" in text
+    assert "| large | not here \\| \\<i\\> |" in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in lines} == {len(HEADER) + 1}
+    assert {line.replace("\\|", "").count("|") for line in lines} == {
+        len(header) + 1 for header in (ACCURACY, COST, MISSING)
+    }
     page = html(rows(), "Models", ["One."])
     assert "Tiny &lt;b&gt;" in page
     assert "<i>" not in page

@@ -8,14 +8,9 @@ from html import escape
 from emotion.evaluation.comparison import Row, confusions
 from emotion.evaluation.report import html_page, html_table, markdown_table
 
-HEADER = (
+ACCURACY = ("model", "UA", "95 %", "WA", "macro F1", "ECE", "main confusions")
+COST = (
     "model",
-    "UA",
-    "95 %",
-    "WA",
-    "macro F1",
-    "ECE",
-    "main confusions",
     "first load",
     "a recording",
     "all",
@@ -23,21 +18,35 @@ HEADER = (
     "GPU",
     "on disk",
     "embedding",
+    "ran on",
     "languages",
     "licence",
-    "ran on",
 )
+MISSING = ("model", "why")
 _NONE = "–"
 
 
-def cells(row: Row) -> Sequence[str]:
-    """A model as the cells of a table below `HEADER`."""
-    if row.evaluation is None:
-        return (row.title, f"not measured: {row.error}", *[_NONE] * (len(HEADER) - 2))
+def tables(rows: Sequence[Row]) -> list[tuple[str, Sequence[str], list[Sequence[str]]]]:
+    """What is said of models: titles, heads and cells of tables that are not empty."""
+    measured = [row for row in rows if row.evaluation is not None]
+    missing = [(row.title, str(row.error)) for row in rows if row.evaluation is None]
+    found: list[tuple[str, Sequence[str], list[Sequence[str]]]] = [
+        ("How good", ACCURACY, [_accuracy(row) for row in measured]),
+        ("What it takes", COST, [_cost(row) for row in measured]),
+        ("Not measured", MISSING, [*missing]),
+    ]
+    return [one for one in found if one[2]]
+
+
+def _accuracy(row: Row) -> Sequence[str]:
+    assert row.evaluation is not None
     group = row.evaluation.overall
     low, high = group.intervals["ua"]
-    facts = row.facts or {}
     failed = len(row.evaluation.failed)
+    confused = ", ".join(
+        f"{one['reference']} → {one['predicted']} {one['share']:.0%}"
+        for one in confusions(row.evaluation)
+    )
     return (
         row.title + (f" ({failed} recordings failed)" if failed else ""),
         f"{group.figures.ua:.3f}",
@@ -45,11 +54,14 @@ def cells(row: Row) -> Sequence[str]:
         f"{group.figures.wa:.3f}",
         f"{group.figures.macro_f1:.3f}",
         f"{group.ece:.3f}",
-        ", ".join(
-            f"{one['reference']} → {one['predicted']} {one['share']:.0%}"
-            for one in confusions(row.evaluation)
-        )
-        or _NONE,
+        confused or _NONE,
+    )
+
+
+def _cost(row: Row) -> Sequence[str]:
+    facts = row.facts or {}
+    return (
+        row.title,
         _seconds(row.load_s),
         _NONE if row.latency_s is None else f"{1000 * row.latency_s:.0f} ms",
         _seconds(row.took_s),
@@ -57,22 +69,26 @@ def cells(row: Row) -> Sequence[str]:
         _size(row.gpu_bytes),
         _size(facts["size_bytes"]),
         str(facts["embedding_dim"] or _NONE),
+        f"{facts['device']}, {facts['precision']}, {facts['engine']}",
         facts["languages"],
         facts["licence"],
-        f"{facts['device']}, {facts['precision']}, {facts['engine']}",
     )
 
 
 def markdown(rows: Sequence[Row], title: str, notes: Sequence[str]) -> str:
-    """A table of models, with notes above it."""
+    """Tables of models, with notes above them."""
     lines = [f"# {title}", "", *(line for note in notes for line in (note, ""))]
-    return "\n".join([*lines, *markdown_table(HEADER, map(cells, rows))]) + "\n"
+    for heading, header, cells in tables(rows):
+        lines += [f"## {heading}", "", *markdown_table(header, cells), ""]
+    return "\n".join(lines)
 
 
 def html(rows: Sequence[Row], title: str, notes: Sequence[str]) -> str:
     """The same as one HTML file."""
     parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(note)}</p>" for note in notes)]
-    return html_page(title, [*parts, html_table(HEADER, map(cells, rows))])
+    for heading, header, cells in tables(rows):
+        parts += [f"<h2>{escape(heading)}</h2>", html_table(header, cells)]
+    return html_page(title, parts)
 
 
 def text_table(rows: Sequence[Row]) -> list[str]:

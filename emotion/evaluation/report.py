@@ -18,8 +18,7 @@ body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; color: #1c2733;
   max-width: 1060px; margin: 0 auto; padding: 24px 16px; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 10px; border-bottom: 1px solid #d5dbe1; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: 4px 10px; border-bottom: 1px solid #d5dbe1; text-align: left; }
 .wide { overflow-x: auto; } .pictures { display: flex; flex-wrap: wrap; gap: 16px; }
 svg { max-width: 100%; height: auto; } td.file { text-align: left; word-break: break-all; }
 audio { height: 30px; max-width: 240px; }
