@@ -189,6 +189,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         (("--out", "results.xlsx"), "results.xlsx"),
         (("--out", "r.csv", "--at-once", "0"), "at-once is 0"),
         (("--out", "r.csv", "--labels", "joy"), "joy"),
+        (("--out", "r.csv", "--ffmpeg", "/no/such"), "an FFmpeg program"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_done(

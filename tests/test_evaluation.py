@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,13 +11,12 @@ import pytest
 import soundfile
 
 from emotion.cli import main
-from emotion.core.config import AudioConfig
 from emotion.core.corpus_errors import ManifestError
 from emotion.core.errors import AudioDecodeError, ConfigError
 from emotion.core.labels import LABELS
 from emotion.core.options import RecognitionOptions
 from emotion.corpus.executor import Executor, Work
-from emotion.corpus.inputs import Input
+from emotion.corpus.remote import place_of
 from emotion.evaluation.answers import Answer, Batched, OneByOne, answer_all
 from emotion.evaluation.evaluation import Evaluation
 from emotion.evaluation.files import write_evaluation
@@ -157,34 +156,25 @@ def test_predictions_that_cannot_be_read(tmp_path: Path, name: str, text: str, r
         read_predictions(path, evaluation().labelled.samples)
 
 
-class Lengths:
-    """Notes how long the files are that it is given."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, float] = {}
-        self.paths: list[Path] = []
-
-    def run(self, inputs: Iterable[tuple[int, Input]]) -> Iterator[tuple[int, Answer]]:
-        for index, item in inputs:
-            if isinstance(item.source, Path):
-                self.paths.append(item.source)
-                self.seen[item.name] = soundfile.info(item.source).duration
-                yield index, Answer(row("sad"))
-            else:
-                yield index, Answer(error=str(item.source))
-
-
 def test_parts_of_recordings_are_cut_and_go_away(wav: Wav, tmp_path: Path) -> None:
     path = wav(3.0)
     spans = [(0.0, 1.0), (1.0, None), (2.5, 9.0), (5.0, None), (0.0, None)]
     samples = [Sample(f"{k}", path, "sad", None, *span) for k, span in enumerate(spans)]
     samples.append(Sample("gone", tmp_path / "gone.wav", "sad", None, 1.0))
-    lengths = Lengths()
-    answers = answer_all(lengths, samples, AudioConfig())
-    assert lengths.seen == {"0": 1.0, "1": 2.0, "2": 0.5, "4": 3.0}
+    samples.append(Sample("away", place_of(path.as_uri()), "sad", None, 2.0))
+    paths: list[Path] = []
+    lengths: list[float] = []
+
+    def scores(path: Path) -> Any:
+        paths.append(path)
+        lengths.append(soundfile.info(path).duration)
+        return row("sad")
+
+    answers = answer_all(OneByOne(scores), samples)
+    assert lengths == [1.0, 2.0, 0.5, 3.0, 1.0]
     assert "0.000 s" in str(answers[3].error)
     assert "No such file" in str(answers[5].error)
-    assert [one.exists() for one in lengths.paths] == [False, False, False, True]
+    assert [one.exists() for one in paths] == [False, False, False, True, False]
 
 
 def test_a_model_that_takes_one_at_a_time(wav: Wav) -> None:
@@ -197,7 +187,7 @@ def test_a_model_that_takes_one_at_a_time(wav: Wav) -> None:
     samples = [Sample("g", good, "sad"), Sample("b", bad, "sad")]
     told: list[str] = []
     first, second = answer_all(
-        OneByOne(scores, ("angry", "sad")), samples, AudioConfig(), lambda s, a: told.append(s.name)
+        OneByOne(scores, ("angry", "sad")), samples, lambda s, a: told.append(s.name)
     )
     assert first.scores is not None
     assert first.scores.sum() == pytest.approx(1)
@@ -211,7 +201,7 @@ def test_a_model_without_the_emotions_that_compete(wav: Wav) -> None:
         return np.eye(9)[LABELS.index("happy")]
 
     sample = Sample("g", wav(0.2), "sad")
-    (answer,) = answer_all(OneByOne(scores, ("angry", "sad")), [sample], AudioConfig())
+    (answer,) = answer_all(OneByOne(scores, ("angry", "sad")), [sample])
     assert "none of the emotions that compete" in str(answer.error)
 
 
@@ -229,7 +219,7 @@ def test_our_engines_give_the_scores_of_a_result(
     broken.write_bytes(b"x")
     samples = [Sample("a", wav(1.0), "sad"), Sample("b", broken, "sad")]
     with Executor(Work(fake_model, RecognitionOptions(), RunStore(tmp_path))) as executor:
-        first, second = answer_all(Batched(executor), samples, AudioConfig())
+        first, second = answer_all(Batched(executor), samples)
     assert first.scores is not None
     assert first.scores.sum() == pytest.approx(1, abs=1e-3)
     assert "b: " in str(second.error)

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from emotion.cli import options
+from emotion.cli import batch_sharded, options
 from emotion.cli.asked import add_recognition, asked
 from emotion.cli.batch_progress import BatchProgress
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
+from emotion.cli.workers import add_workers, asked_workers
 from emotion.core.config import Config
 from emotion.core.errors import ConfigError
 from emotion.core.results import readable
@@ -40,14 +41,15 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("batch", help=text, description=text, parents=parents)
     text = (
         "a recording, a folder, a glob in quotes, a ZIP file, a .csv or .tsv table with a column "
-        "path or file, a .txt list with a path a line, or Kaldi's wav.scp"
+        "path or file, a .txt list with a path a line, or Kaldi's wav.scp; recordings, folders and "
+        "globs may also be addresses: s3://, gs://, hf://, https://"
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help=text)
     text = (
         "results.csv, .jsonl or .parquet, or a .zip with all of them and each run's files; may be "
-        "given several times"
+        "given several times; with --workers or --ray a folder"
     )
-    parser.add_argument("--out", action="append", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--out", action="append", type=Path, metavar="PATH", help=text)
     text = "continue an unfinished batch; what is done is not done again"
     parser.add_argument("--resume", action="store_true", help=text)
     text = "with --resume: try those again that failed"
@@ -58,29 +60,40 @@ def add(commands: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help=text)
     text = "leave a run folder for each recording, as --export, --embedding and a .zip do"
     parser.add_argument("--keep-runs", action="store_true", help=text)
-    text = "recordings under way at the same time (16)"
+    text = "with --workers or --ray: what the files of the folder --out are (parquet)"
+    parser.add_argument("--format", choices=("parquet", "csv", "jsonl"), help=text)
+    text = "recordings under way at the same time (16), of each worker"
     parser.add_argument("--at-once", type=int, metavar="N", help=text)
+    add_workers(parser)
     add_recognition(parser)
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Recognises all recordings; a broken one is a row with its error."""
+    from emotion.audio import ffmpeg_path
     from emotion.corpus.archives import ArchiveLimits
     from emotion.corpus.inputs import find_inputs
     from emotion.recognition.opening import open_model
 
     wanted = asked(args)  # wrong options are told before anything is read
-    outs = _outs(args)
+    workers = asked_workers(args)
+    outs = _outs(args) if workers is None else [batch_sharded.folder_of(args, wanted)]
     limits = ArchiveLimits(member_bytes=config.audio.max_upload_bytes)
+    if args.at_once is not None and not 1 <= args.at_once <= 256:
+        raise ConfigError(option="at-once", value=args.at_once, expected="1 to 256")
+    if config.audio.ffmpeg:
+        ffmpeg_path(config.audio.ffmpeg)
     inputs = find_inputs(args.inputs, limits)
     if args.dry_run:
         _print_plan(inputs)
         return 0
     _say_skipped(inputs)
-    if args.resume and not args.overwrite and _complete(outs[0]):
+    if args.resume and not args.overwrite and _complete(outs[0], args.retry_failed):
         print(f"{outs[0]} is complete; --overwrite makes it again", file=sys.stderr)
         return 0
+    if workers is not None:
+        return batch_sharded.run(args, config, wanted, inputs, workers)
     with stoppable(), quiet(args.verbose):
         model = open_model(config, StatusLine().show)
         return _run(args, config, wanted, outs, inputs, limits, model)
@@ -157,8 +170,9 @@ def _outs(args: argparse.Namespace) -> list[Path]:
             raise ConfigError(option="out", value=str(out), expected=expected)
     if not args.out and not args.dry_run:
         raise ConfigError(option="out", value=None, expected="given, say --out results.csv")
-    if args.at_once is not None and not 1 <= args.at_once <= 256:
-        raise ConfigError(option="at-once", value=args.at_once, expected="1 to 256")
+    if args.format is not None:
+        expected = "given together with --workers or --ray; else --out says it"
+        raise ConfigError(option="format", value=args.format, expected=expected)
     return list(args.out or ())
 
 
@@ -166,9 +180,12 @@ def _bundled(outs: Sequence[Path]) -> bool:
     return any(out.suffix.lower() == _BUNDLE for out in outs)
 
 
-def _complete(out: Path) -> bool:
+def _complete(out: Path, retry_failed: bool) -> bool:
+    from emotion.corpus import shards
     from emotion.corpus.journal import journal_of
 
+    if out.is_dir():
+        return shards.is_complete(out) and not retry_failed
     return out.exists() and not journal_of(out).exists()
 
 

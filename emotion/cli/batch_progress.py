@@ -25,10 +25,10 @@ class BatchProgress:
     Args:
         total: Recordings in it.
         done: Those that were done before.
-        engine: The network, whose work is measured.
+        engine: The network, whose work is measured; None where others do it.
     """
 
-    def __init__(self, total: int, done: int, engine: EngineBase) -> None:
+    def __init__(self, total: int, done: int, engine: EngineBase | None = None) -> None:
         from tqdm import tqdm
 
         self._engine = engine
@@ -37,7 +37,7 @@ class BatchProgress:
         self._audio_s = 0.0
         self._began = self._told = time.monotonic()
         self._took_s = 0.0
-        self._passes = engine.stats.counts()
+        self._passes = engine.stats.counts() if engine is not None else None
         self._bar = tqdm(
             total=total, initial=done, unit="file", disable=not sys.stderr.isatty(), smoothing=0.1
         )
@@ -60,17 +60,18 @@ class BatchProgress:
         self._bar.close()
         self._logs.close()
 
-    def add(self, record: Record) -> None:
-        """Counts a recording that has ended."""
-        self._done += 1
-        if record.result is None:
-            self._failed += 1
-            logger.warning("%s", (record.error or {}).get("message"))
-        else:
-            self._audio_s += float(record.result["audio"]["duration_s"])
+    def add(self, *records: Record) -> None:
+        """Counts recordings that have ended."""
+        for record in records:
+            self._done += 1
+            if record.result is None:
+                self._failed += 1
+                logger.warning("%s", (record.error or {}).get("message"))
+            else:
+                self._audio_s += float(record.result["audio"]["duration_s"])
         speed = f"{self._speed():.0f}× real time"
         self._bar.set_postfix_str(f"{speed}, {self._failed} failed", refresh=False)
-        self._bar.update()
+        self._bar.update(len(records))
         now = time.monotonic()
         if self._bar.disable and now - self._told >= _LINE_EVERY_S:
             self._told = now
@@ -98,11 +99,13 @@ class BatchProgress:
                 share = count / (self._total - failed)
                 print(f"  {emotion:<10} {count:6}  {share:6.1%}", file=sys.stderr)
         if self._done > self._before:
-            busy_s = self._engine.stats.counts().took_s.since(self._passes.took_s).total
+            busy = ""
+            if self._engine is not None and self._passes is not None:
+                busy_s = self._engine.stats.counts().took_s.since(self._passes.took_s).total
+                busy = f", network busy {busy_s / max(self._took_s, 1e-9):.0%} of the time"
             print(
                 f"{self._done - self._before} recordings, {self._audio_s / 60:.1f} min of audio "
-                f"in {self._took_s:.1f} s: {self._speed():.0f}× real time, "
-                f"network busy {busy_s / max(self._took_s, 1e-9):.0%} of the time",
+                f"in {self._took_s:.1f} s: {self._speed():.0f}× real time{busy}",
                 file=sys.stderr,
             )
 

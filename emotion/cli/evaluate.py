@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from emotion import __version__
-from emotion.cli import options
+from emotion.cli import evaluate_sharded, options
 from emotion.cli.evaluate_models import compare
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
+from emotion.cli.workers import add_workers, asked_workers
 from emotion.core.config import Config
 from emotion.core.errors import ConfigError
 from emotion.core.labels import LABEL_SETS
@@ -52,8 +53,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--labels", metavar="NAMES", default="all", help=text)
     text = "say what is left of recordings below this confidence, 0 to 1"
     parser.add_argument("--min-confidence", type=float, metavar="SCORE", default=0.0, help=text)
-    text = "take the answers from a .csv or .jsonl file of `batch` instead of a model"
-    parser.add_argument("--predictions", type=Path, metavar="FILE", help=text)
+    text = (
+        "take the answers of `batch` instead of a model: a .csv, .jsonl or .parquet file, or a "
+        "folder of these"
+    )
+    parser.add_argument("--predictions", type=Path, metavar="PATH", help=text)
     text = (
         "measure several models side by side: known names, folders, funasr:NAME or funasr:DIR for "
         "FunASR's AutoModel, opensmile-svm:MANIFEST for the baseline trained on that manifest; "
@@ -68,6 +72,9 @@ def add(commands: Any) -> None:
         "folder"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=text)
+    text = "with --out and workers: continue an unfinished evaluation"
+    parser.add_argument("--resume", action="store_true", help=text)
+    add_workers(parser)
     parser.set_defaults(command=run)
 
 
@@ -80,6 +87,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     )
     if args.limit is not None and args.limit < 1:
         raise ConfigError(option="limit", value=args.limit, expected="1 or more")
+    workers = asked_workers(args)
+    evaluate_sharded.check(args, workers)
     manifest, labelled = _read(args, wanted)
     groups = _groups(args, labelled)
     say = sys.stderr if args.json else sys.stdout
@@ -88,7 +97,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
         return compare(args, labelled, wanted, _about(args, manifest), config)
     if args.predictions is None:
         with stoppable(), quiet(args.verbose):
-            model, answers = _recognise(labelled, wanted, config)
+            if workers is None:
+                model, answers = _recognise(labelled, wanted, config)
+            else:
+                model, answers = evaluate_sharded.recognise(args, config, wanted, labelled, workers)
     else:
         from emotion.evaluation.predictions import read_predictions
 
@@ -168,7 +180,7 @@ def _recognise(
                 bar.write(text, file=sys.stderr)
             bar.update()
 
-        answers = answer_all(Batched(executor), labelled.samples, config.audio, told)
+        answers = answer_all(Batched(executor), labelled.samples, told)
     info = model.info
     about = {
         "name": info.name, "device": info.device, "precision": info.precision,

@@ -35,6 +35,8 @@ from emotion.core.logs import LogFormat, formatter
 
 logger = logging.getLogger(__name__)
 
+_NOISY = ("httpx", "httpcore", "modelscope", "urllib3", "asyncio", "aiobotocore", "botocore")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -75,7 +77,7 @@ def _start_log(log_format: LogFormat, *, verbose: bool) -> None:
     handler.setFormatter(formatter(log_format))
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "modelscope", "urllib3", "asyncio"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What programs read has nothing between its lines.
     logging.captureWarnings(log_format == "json")

@@ -6,7 +6,8 @@
     └── CorpusError
         ├── ArchiveError, ManifestError, NoRecordingsError
         ├── NoLabelsError, LabelMapError
-        └── TableExistsError, JournalError, JournalBusyError
+        ├── TableExistsError, JournalError, JournalBusyError
+        └── WorkerLostError, ClusterError
 """
 
 from __future__ import annotations
@@ -85,3 +86,19 @@ class JournalBusyError(CorpusError):
     code = "journal_busy"
     template = "another process is writing {file}"
     hint = "Wait for its end, or choose another --out"
+
+
+class WorkerLostError(CorpusError):
+    """A worker process ended before its work was done."""
+
+    code = "worker_lost"
+    template = "{file}: the worker process ended ({reason})"
+    hint = "Memory may be short: use fewer workers, or a smaller --max-duration"
+
+
+class ClusterError(CorpusError):
+    """Ray is not there, or does not do what is asked."""
+
+    code = "cluster_unusable"
+    template = "Ray cannot be used ({reason})"
+    hint = "Look at the cluster with `ray status`, or use --workers without --ray"

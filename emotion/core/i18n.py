@@ -273,6 +273,14 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "请使用开始时的选项，或用 --overwrite 重新开始",
     ),
     "journal_busy": ("另一个进程正在写 {file}", "请等它结束，或另选 --out"),
+    "worker_lost": (
+        "{file}：工作进程中途结束（{reason}）",
+        "可能内存不足：请减少工作进程，或调小 --max-duration",
+    ),
+    "cluster_unusable": (
+        "无法使用 Ray（{reason}）",
+        "请用 `ray status` 查看集群，或改用 --workers 而不用 --ray",
+    ),
     "internal_error": ("服务器出现内部错误", "原因见服务器日志中的请求 {request_id}"),
 }
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import shutil
-import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from emotion.audio import ffmpeg_path
 from emotion.core.errors import (
     CancelledError,
     DecoderMissingError,
@@ -24,10 +21,10 @@ from emotion.core.errors import (
 from emotion.core.memory import Trimmer
 from emotion.core.options import RecognitionOptions
 from emotion.core.progress import ProgressCallbacks
-from emotion.core.results import readable
-from emotion.corpus.archives import Archive, ArchiveLimits
-from emotion.corpus.inputs import Input, Packed
+from emotion.corpus.archives import ArchiveLimits
+from emotion.corpus.inputs import Input
 from emotion.corpus.rows import Record
+from emotion.corpus.sources import Sources
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.services.recognitions import FinishedRun, JobRequest, run
 from emotion.storage.run_store import RunStore
@@ -65,6 +62,9 @@ class Executor:
         at_once: How many recordings are under way at the same time.
         limits: Bounds of ZIP files.
         finished: Told each run that is completed, in the thread that did it.
+
+    Raises:
+        ConfigError: The FFmpeg program that was chosen is none.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class Executor:
     ) -> None:
         self._work = work
         self._at_once = at_once
-        self._unpacker = _Unpacker(limits)
+        if work.model.audio.ffmpeg:  # else each recording would say it
+            ffmpeg_path(work.model.audio.ffmpeg)
+        self._sources = Sources(work.model.audio, limits)
         self._finished = finished
         self._trim = Trimmer()
         self._stop = threading.Event()
@@ -85,7 +87,7 @@ class Executor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._unpacker.close()
+        self._sources.close()
         self._trim.close()
 
     def run(self, inputs: Iterable[tuple[int, Input]]) -> Generator[tuple[int, Record], None, None]:
@@ -119,6 +121,10 @@ class Executor:
             pool.shutdown(cancel_futures=True)
             self._stop.clear()
 
+    def stop(self) -> None:
+        """Ends what is under way soon, with `CancelledError`; a signal handler may call it."""
+        self._stop.set()
+
     def recognise(self, item: Input) -> Record:
         """What becomes of one recording: a record with a result, or with an error.
 
@@ -143,7 +149,7 @@ class Executor:
     def _recognise(self, item: Input) -> Record:
         work = self._work
         callbacks = ProgressCallbacks(cancelled=self._stop.is_set)
-        with self._unpacker.path_of(item.source) as path:
+        with self._sources.path_of(item.source) as path:
             request = JobRequest(path, work.options, store=work.keep_runs)
             finished = run(work.model, request, work.store, callbacks, priority="bulk")
         self._finished(item, finished)
@@ -159,50 +165,3 @@ def _named(error: EmotionError, item: Input) -> EmotionError:
     if isinstance(item.source, EmotionError) or "file" not in error.params:
         return error
     return type(error)(**{**error.params, "file": item.name})
-
-
-class _Unpacker:
-    """Takes members out of ZIP files, one at a time for each caller."""
-
-    def __init__(self, limits: ArchiveLimits) -> None:
-        self._limits = limits
-        self._lock = threading.Lock()
-        self._archives: dict[Path, Archive] = {}
-        self._folder: Path | None = None
-
-    @contextlib.contextmanager
-    def path_of(self, source: Path | Packed | EmotionError) -> Iterator[Path]:
-        """A recording as a file, which is there within the block.
-
-        Raises:
-            EmotionError: It cannot be had.
-        """
-        if isinstance(source, EmotionError):
-            raise source
-        if isinstance(source, Path):
-            yield source
-            return
-        with self._lock:
-            archive = self._opened(source.archive)
-            own = Path(tempfile.mkdtemp(dir=self._folder))
-        try:
-            member = archive.find(source.member)
-            path = own / readable(Path(member.name).name)
-            archive.extract(member, path)
-            yield path
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
-
-    def close(self) -> None:
-        """Closes all archives."""
-        for archive in self._archives.values():
-            archive.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _opened(self, path: Path) -> Archive:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="emotion-batch-"))
-        if path not in self._archives:
-            self._archives[path] = Archive(path, self._limits)
-        return self._archives[path]

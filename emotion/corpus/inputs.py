@@ -1,4 +1,4 @@
-"""From arguments to recordings: files, folders, globs, lists and ZIP files."""
+"""From arguments to recordings: files, folders, globs, addresses, lists and ZIP files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from emotion.core.corpus_errors import ManifestError, NoRecordingsError
+from emotion.core.corpus_errors import CorpusError, ManifestError, NoRecordingsError
 from emotion.core.errors import AudioNotFoundError, EmotionError
 from emotion.core.results import readable
 from emotion.corpus.archives import Archive, ArchiveLimits, Member, is_archive
 from emotion.corpus.kinds import is_table, may_be_recording
 from emotion.corpus.manifests import read_table, read_text
+from emotion.corpus.remote import Remote, is_url, list_remote, place_of
 
 _LISTS: Final = frozenset({".txt", ".lst", ".list"})
 _KALDI: Final = ".scp"
@@ -37,17 +38,35 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A part of a recording.
+
+    Attributes:
+        whole: The recording.
+        start_s: Where the part begins.
+        end_s: Where it ends; None at the recording's end.
+    """
+
+    whole: Path | Remote
+    start_s: float
+    end_s: float | None
+
+
+Source = Path | Packed | Remote | Excerpt | EmotionError
+
+
+@dataclass(frozen=True)
 class Input:
     """One recording to recognise.
 
     Attributes:
         name: What its row is called, with ``/`` between folders.
-        source: The file, where it lies in a ZIP file, or why it cannot be had.
+        source: The file, where else it lies, or why it cannot be had.
         columns: The user's own columns.
     """
 
     name: str
-    source: Path | Packed | EmotionError
+    source: Source
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -79,7 +98,7 @@ def find_inputs(
 
     Args:
         arguments: Files, folders, globs, ``.csv`` and ``.tsv`` tables, ``.txt`` lists, Kaldi's
-            ``wav.scp``, ZIP files.
+            ``wav.scp``, ZIP files; addresses of recordings, folders and globs, also in lists.
         limits: Bounds of ZIP files.
 
     Raises:
@@ -108,7 +127,14 @@ class _Finder:
         self.skipped_count = 0
 
     def add(self, argument: str) -> None:
-        path = Path(argument)
+        place = place_of(argument) if is_url(argument) else Path(argument)
+        if isinstance(place, Remote):
+            self._add_remote(place.url)
+        else:
+            self._add_local(place)
+
+    def _add_local(self, path: Path) -> None:
+        argument = str(path)
         if path.is_dir():
             self._add_folder(path)
         elif path.exists() or not glob.has_magic(argument):
@@ -144,6 +170,19 @@ class _Finder:
             else:
                 self._skip(name)
 
+    def _add_remote(self, url: str) -> None:
+        for inside, remote in list_remote(url):
+            name = readable(inside if self._alone else remote.url)
+            listing = is_table(inside) or Path(inside).suffix.lower() in (*_LISTS, _KALDI)
+            if (listing or is_archive(Path(inside))) and remote.url == url:
+                reason = f"{readable(url)}: lists and ZIP files are read from this machine only"
+                raise CorpusError(reason=f"{reason}; download it first")
+            if listing or not may_be_recording(inside):
+                self._skip(name)
+            elif remote.url not in self._seen:
+                self._seen.add(remote.url)
+                self.items.append(Input(name, remote))
+
     def _add_table(self, path: Path) -> None:
         table = read_table(path)
         self.columns.update(dict.fromkeys(table.columns))
@@ -169,8 +208,14 @@ class _Finder:
             self.items.append(self._listed(path, rest, {"utt": utterance}))
 
     def _listed(self, listing: Path, file: str, columns: Mapping[str, str]) -> Input:
-        path = listing.parent / Path(file.replace("\\", "/") if os.sep == "/" else file)
         name = readable(file) if self._alone else f"{_slashed(listing)}/{readable(file)}"
+        if is_url(file):
+            place = place_of(file)
+            if isinstance(place, Remote):
+                return Input(name, place, columns)
+            path = place
+        else:
+            path = listing.parent / Path(file.replace("\\", "/") if os.sep == "/" else file)
         if path.is_file():
             return Input(name, path, columns)
         error = AudioNotFoundError(file=readable(file), reason="No such file or directory")

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
-
-from emotion.core.corpus_errors import JournalBusyError, JournalError, TableExistsError
+from emotion.core.corpus_errors import JournalError, TableExistsError
 from emotion.core.errors import OutputError
-from emotion.corpus.inputs import Input, Packed
+from emotion.corpus.inputs import Excerpt, Input, Packed
+from emotion.corpus.locks import WriterLock
+from emotion.corpus.remote import Remote
 from emotion.corpus.rows import Record
 
 _VERSION: Final = 1
@@ -58,11 +59,12 @@ class Journal:
     ) -> None:
         self.path = journal_of(table)
         self._table = table
-        self._header = {"version": _VERSION, "about": dict(about)}
-        self._keys = list(_keys(inputs))
+        self._header: dict[str, Any] = {"version": _VERSION, "about": dict(about)}
+        self._keys = list(keys_of(inputs))
         self._places = [_ABSENT] * len(inputs)
-        self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
-        self._acquire()
+        with self._reported():
+            table.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = WriterLock(table, self.path)
         try:
             exists = next((file for file in (self.path, table) if file.exists()), None)
             if exists is not None and not (overwrite or resume):
@@ -71,7 +73,7 @@ class Journal:
             with self._reported():
                 self._file = self.path.open("r+b" if continued else "w+b")
         except BaseException:
-            self._release()
+            self._lock.release()
             raise
         try:
             if continued:
@@ -96,7 +98,7 @@ class Journal:
     def close(self) -> None:
         """Leaves the journal as it is, for another time."""
         self._file.close()
-        self._release()
+        self._lock.release()
 
     @property
     def done(self) -> int:
@@ -164,24 +166,7 @@ class Journal:
             raise JournalError(file=self.path, reason="it is not a journal of a batch")
         if header.get("version") != _VERSION:
             raise JournalError(file=self.path, reason="it is of another version of this program")
-        before, now = header["about"], json.loads(json.dumps(self._header["about"]))
-        for name in dict.fromkeys((*now, *before)):
-            if before.get(name) != now.get(name):
-                reason = f"it has {name} {before.get(name)!r}, now it is {now.get(name)!r}"
-                raise JournalError(file=self.path, reason=reason)
-
-    def _acquire(self) -> None:
-        with self._reported():
-            self._table.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout as e:
-                raise JournalBusyError(file=self._table) from e
-
-    def _release(self) -> None:
-        self._lock.release()
-        with contextlib.suppress(OSError):
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+        refuse_changes(self.path, header["about"], self._header["about"])
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:
@@ -196,7 +181,25 @@ def journal_of(table: Path) -> Path:
     return table.with_name(table.name + ".journal")
 
 
-def _keys(inputs: Sequence[Input]) -> Iterator[str]:
+def refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses to continue a batch with other options.
+
+    Args:
+        path: Where the options that it began with are kept.
+        before: Those.
+        now: The ones now, perhaps with tuples in place of lists.
+
+    Raises:
+        JournalError: They differ.
+    """
+    now = json.loads(json.dumps(now))
+    for name in dict.fromkeys((*now, *before)):
+        if before.get(name) != now.get(name):
+            reason = f"it has {name} {before.get(name)!r}, now it is {now.get(name)!r}"
+            raise JournalError(file=path, reason=reason)
+
+
+def keys_of(inputs: Sequence[Input]) -> Iterator[str]:
     """What tells recordings apart: the name, how often it came before, and the file's state."""
     seen: dict[str, int] = {}
     for item in inputs:
@@ -205,15 +208,29 @@ def _keys(inputs: Sequence[Input]) -> Iterator[str]:
         yield f"{key}\t{seen[key]}"
 
 
+def size_of(item: Input) -> int:
+    """Bytes of a recording's file; 0 where that is not known."""
+    source = item.source
+    if isinstance(source, Remote):
+        return source.size_bytes or 0
+    found = _stat(source) if isinstance(source, Path) else None
+    return found.st_size if found else 0
+
+
 def _state(item: Input) -> str:
-    path = item.source.archive if isinstance(item.source, Packed) else item.source
-    if not isinstance(path, Path):
-        return "missing"
+    source = item.source.whole if isinstance(item.source, Excerpt) else item.source
+    if isinstance(source, Remote):
+        return f"{source.size_bytes}"
+    path = source.archive if isinstance(source, Packed) else source
+    found = _stat(path) if isinstance(path, Path) else None
+    return f"{found.st_size}\t{found.st_mtime_ns}" if found else "missing"
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        found = path.stat()
+        return path.stat()
     except OSError:
-        return "missing"
-    return f"{found.st_size}\t{found.st_mtime_ns}"
+        return None
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -16,11 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
-from filelock import FileLock, Timeout
-
-from emotion.core.corpus_errors import JournalBusyError, JournalError
+from emotion.core.corpus_errors import JournalError
 from emotion.core.errors import ConfigError, OutputError
 from emotion.corpus.journal import journal_of
+from emotion.corpus.locks import WriterLock
 from emotion.corpus.rows import COLUMNS, Record
 from emotion.corpus.tables import csv_cells
 
@@ -47,16 +46,12 @@ class RowLog:
             raise ConfigError(option="out", value=table.name, expected=expected)
         self._table = table
         self._journal_path = journal_of(table)
-        self._lock = FileLock(self._journal_path.with_name(self._journal_path.name + ".lock"))
         self._failed: dict[str, bool] = {}  # by key
         with self._reported():
             table.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout as e:
-                raise JournalBusyError(file=table) from e
+            lock = WriterLock(table, self._journal_path)
         with contextlib.ExitStack() as failing:
-            failing.callback(self._release)
+            failing.callback(lock.release)
             with self._reported():
                 self._rows = failing.enter_context(_opened(table))
                 self._journal = failing.enter_context(_opened(self._journal_path))
@@ -102,11 +97,6 @@ class RowLog:
             failed = record.result is None
             self._note({"done": key, "failed": failed})
         self._failed[key] = failed
-
-    def _release(self) -> None:
-        self._lock.release()
-        with contextlib.suppress(OSError):
-            Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _note(self, entry: dict[str, object]) -> None:
         place = self._journal.seek(0, os.SEEK_END)

@@ -11,7 +11,7 @@ import csv
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from emotion.corpus.rows import COLUMNS, Kind, Record, Value, input_names, row_o
 _ENCODING: Final = "utf-8-sig"  # Excel takes UTF-8 only with a byte order mark
 _ROWS_AT_ONCE: Final = 1000  # of Parquet: a row group
 _DECIMALS: Final = 4
+_FAILED: Final = "failed"
 
 
 def write_table(path: Path, records: Iterable[Record], columns: Sequence[str] = ()) -> None:
@@ -107,6 +108,54 @@ WRITERS: Final[dict[str, Callable[[Path, Iterable[Record], Sequence[str]], None]
     ".jsonl": write_jsonl,
     ".parquet": write_parquet,
 }
+
+
+def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is none.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """The records of a file that `write_jsonl` wrote.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: A line is no JSON.
+        KeyError: A line is no record.
+    """
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield Record.from_dict(json.loads(line))
+
+
+def outcomes_of(path: Path) -> Iterator[str]:
+    """The emotion of each recording in a table that `write_table` wrote; ``failed`` for failures.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is no such table.
+        KeyError: It lacks columns.
+    """
+    rows: Iterable[Mapping[str, Any]]
+    with contextlib.ExitStack() as open_files:
+        if path.suffix.lower() == ".jsonl":
+            rows = map(row_of, read_jsonl(path))
+        elif path.suffix.lower() == ".parquet":
+            rows = read_parquet(path)
+        else:
+            file = open_files.enter_context(path.open(encoding=_ENCODING, newline=""))
+            rows = csv.DictReader(file)
+        for row in rows:
+            yield _FAILED if row["status"] == _FAILED else str(row["emotion"])
 
 
 def _header(own: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from emotion.core.config import AudioConfig, Config, EngineConfig
 from emotion.core.errors import EmotionError
+from emotion.corpus.remote import Remote
 from emotion.evaluation.answers import answer_all
 from emotion.evaluation.contenders import opened
 from emotion.evaluation.samples import Labelled, Sample
@@ -65,7 +66,9 @@ class Spec:
 
 
 def _sample(data: Mapping[str, Any]) -> Sample:
-    return Sample(**{**data, "path": Path(data["path"])})
+    path = data["path"]
+    place = Remote(**path) if isinstance(path, dict) else Path(path)
+    return Sample(**{**data, "path": place})
 
 
 def measure(spec: Spec) -> dict[str, Any]:
@@ -79,7 +82,8 @@ def measure(spec: Spec) -> dict[str, Any]:
     with opened(spec.model, spec.config, spec.labels) as contender:
         ready_at = time.monotonic()
         latencies = []
-        whole = [one.path for one in spec.labelled.samples if not one.is_part]
+        samples = spec.labelled.samples
+        whole = [one.path for one in samples if isinstance(one.path, Path) and not one.is_part]
         for number, path in enumerate(whole[: ALONE + 1]):
             began = time.perf_counter()
             try:
@@ -89,7 +93,7 @@ def measure(spec: Spec) -> dict[str, Any]:
             if number and recognised:  # the first call is slower for every engine
                 latencies.append(time.perf_counter() - began)
         began = time.perf_counter()
-        answers = answer_all(contender.answerer, spec.labelled.samples, spec.config.audio)
+        answers = answer_all(contender.answerer, spec.labelled.samples)
         took_s = time.perf_counter() - began
         # Imports torch, which must not come before the measurement.
         from emotion.inference.device import peak_resident_bytes

@@ -165,7 +165,9 @@ def _funasr(name: str, config: Config, labels: Sequence[str]) -> Contender:
         languages=_languages(known),
         licence=_licence(known),
     )
-    return Contender(facts, OneByOne(scores, labels), lambda path: bool(scores(path).any()))
+    return Contender(
+        facts, OneByOne(scores, labels, config.audio), lambda path: bool(scores(path).any())
+    )
 
 
 def _auto_model(folder: Path, config: Config) -> tuple[str, Any]:
@@ -192,13 +194,15 @@ def _baseline(manifest: Path, config: Config, labels: Sequence[str]) -> Contende
     from emotion.evaluation.samples import label
 
     labelled = label(read_manifest(manifest).samples)
-    paths = [sample.path for sample in labelled.samples if not sample.is_part]
-    emotions = [
-        emotion
-        for sample, emotion in zip(labelled.samples, labelled.emotions, strict=True)
-        if not sample.is_part
+    pairs = zip(labelled.samples, labelled.emotions, strict=True)
+    kept = [
+        (one.path, emotion, one.speaker)
+        for one, emotion in pairs
+        if isinstance(one.path, Path) and not one.is_part
     ]
-    speakers = [sample.speaker for sample in labelled.samples if not sample.is_part]
+    paths = [path for path, _, _ in kept]
+    emotions = [emotion for _, emotion, _ in kept]
+    speakers = [speaker for _, _, speaker in kept]
     groups = [str(name) for name in speakers] if all(speakers) else None
     fitted = OpenSmileSvm(config.audio).fit(paths, emotions, groups)
     facts = Facts(
@@ -212,7 +216,9 @@ def _baseline(manifest: Path, config: Config, labels: Sequence[str]) -> Contende
         licence=LICENCE,
     )
     score_of = fitted.score_of
-    return Contender(facts, OneByOne(score_of, labels), lambda path: bool(score_of(path).any()))
+    return Contender(
+        facts, OneByOne(score_of, labels, config.audio), lambda path: bool(score_of(path).any())
+    )
 
 
 def samples_of(path: Path, audio: AudioConfig) -> Any:

@@ -25,6 +25,7 @@ from emotion.core.results import readable
 from emotion.corpus.inputs import walk
 from emotion.corpus.kinds import is_table, may_be_recording
 from emotion.corpus.manifests import PATH_COLUMNS, read_table, read_text
+from emotion.corpus.remote import Remote, is_url, place_of
 from emotion.evaluation.file_names import read_name
 from emotion.evaluation.samples import Manifest, Sample
 from emotion.evaluation.times import seconds_of
@@ -168,8 +169,12 @@ def _read_kaldi(folder: Path, reading: Reading) -> Iterator[Sample]:
             raise _unreadable(folder / "wav.scp", reason)
         if utterance not in emotions:
             raise _unreadable(folder / "utt2emo", f"{utterance} of wav.scp is missing")
-        path = (reading.root or folder) / file
-        yield Sample(utterance, path, emotions[utterance], speakers.get(utterance))
+        yield Sample(
+            utterance,
+            _place(file, reading.root or folder),
+            emotions[utterance],
+            speakers.get(utterance),
+        )
 
 
 def _pairs(path: Path) -> dict[str, str]:
@@ -216,7 +221,7 @@ class _Columns:
         assert self._label is not None
         return Sample(
             readable(file) if start_s is None and end_s is None else _part(file, start_s, end_s),
-            root / file.replace("\\", "/"),
+            _place(file, root),
             cells.get(self._label, "").strip(),
             (cells.get(self._speaker, "").strip() or None) if self._speaker else None,
             start_s or 0.0,
@@ -232,6 +237,10 @@ class _Columns:
         except ValueError:
             reason = f"{cells[column]!r} in column {column} is no time"
             raise _unreadable(self._path, reason) from None
+
+
+def _place(file: str, root: Path) -> Path | Remote:
+    return place_of(file) if is_url(file) else root / file.replace("\\", "/")
 
 
 def _part(file: str, start_s: float | None, end_s: float | None) -> str:

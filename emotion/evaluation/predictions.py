@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion.core.corpus_errors import ManifestError
+from emotion.core.errors import AudioNotFoundError
 from emotion.core.labels import LABELS
 from emotion.core.results import readable
 from emotion.corpus.manifests import read_text
+from emotion.corpus.shards import is_part
+from emotion.corpus.tables import read_parquet
 from emotion.evaluation.answers import Answer, scores_of
 from emotion.evaluation.samples import Sample
 
@@ -24,8 +27,8 @@ def read_predictions(
     """The answers to recordings in a table, by their names.
 
     Args:
-        path: ``.csv`` or ``.jsonl`` as ``emotion batch`` writes them: a column ``file`` and one
-            for the score of each emotion.
+        path: ``.csv``, ``.jsonl`` or ``.parquet`` as ``emotion batch`` writes them, or a folder
+            of such: a column ``file`` and one for the score of each emotion.
         samples: The recordings.
         labels: The emotions that compete; their scores are made to add up to 1.
 
@@ -36,12 +39,11 @@ def read_predictions(
         AudioNotFoundError: It cannot be opened.
         ManifestError: It is no such table.
     """
-    rows = _read_jsonl(path) if path.suffix.lower() == ".jsonl" else _read_csv(path)
-    known = dict(rows)
+    known = dict(_read(path))
     competing = np.array([label in labels for label in LABELS])
     found = []
     for sample in samples:
-        answer = known.get(sample.name) or known.get(sample.path.as_posix())
+        answer = known.get(sample.name) or known.get(str(sample.path).replace("\\", "/"))
         if answer is None:
             answer = Answer(error=f"{readable(path.name)} has no row for it")
         elif answer.scores is not None and not competing.all():
@@ -52,6 +54,35 @@ def read_predictions(
                 answer = Answer(error="all emotions that compete have a score of 0")
         found.append(answer)
     return found
+
+
+def _read(path: Path) -> Iterator[tuple[str, Answer]]:
+    if path.is_dir():
+        parts = sorted(one for one in path.iterdir() if is_part(one))
+        if not parts:
+            raise ManifestError(file=readable(path.name), reason="no file in it is of a batch")
+        for part in parts:
+            yield from _read(part)
+    elif path.suffix.lower() == ".jsonl":
+        yield from _read_jsonl(path)
+    elif path.suffix.lower() == ".parquet":
+        yield from _read_parquet(path)
+    else:
+        yield from _read_csv(path)
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, Answer]]:
+    try:
+        for number, row in enumerate(read_parquet(path), 1):
+            if row["status"] == "failed":
+                yield row["file"], Answer(error=row["error"] or "failed")
+            else:
+                yield row["file"], _answer(row, path, number)
+    except OSError as e:
+        raise AudioNotFoundError(file=readable(path), reason=e.strerror or str(e)) from e
+    except (ValueError, KeyError) as e:
+        reason = f"it is no table of a batch: {e}"
+        raise ManifestError(file=readable(path.name), reason=reason) from e
 
 
 def _read_csv(path: Path) -> Iterable[tuple[str, Answer]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Final
 
 from emotion.core.labels import LABELS
@@ -207,7 +208,9 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _mistakes(evaluation: Evaluation) -> str:
     rows = []
     for one in evaluation.mistakes:
-        link = escape(one.sample.path.resolve().as_uri(), quote=True)
+        path = one.sample.path
+        address = path.resolve().as_uri() if isinstance(path, Path) else path.url
+        link = escape(address, quote=True)
         rows.append(
             f'<tr><td class="file"><a href="{link}">{escape(one.sample.name)}</a></td>'
             f"<td>{one.reference}</td><td>{one.predicted}</td><td>{one.confidence:.1%}</td>"

@@ -15,6 +15,7 @@ from emotion.core.emotion_names import emotion_of
 from emotion.core.labels import LABELS
 from emotion.core.results import readable
 from emotion.corpus.manifests import read_text
+from emotion.corpus.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Sample:
 
     Attributes:
         name: As its manifest names it.
-        path: The recording.
+        path: The recording, on this machine or at an address.
         label: What its corpus calls its emotion.
         speaker: Who speaks; None where that is not known.
         start_s: Where the part begins.
@@ -32,7 +33,7 @@ class Sample:
     """
 
     name: str
-    path: Path
+    path: Path | Remote
     label: str
     speaker: str | None = None
     start_s: float = 0.0

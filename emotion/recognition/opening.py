@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FALLING_BACK = "%s cannot be used, %s answers: %s"
 PHASES = ("starting", "downloading", "reading", "building", "warming", "ready", "failed")
 
 
@@ -71,6 +72,21 @@ class Status:
 
 
 StatusHook = Callable[[Status], None]
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model that is on this machine, for other processes to load.
+
+    Attributes:
+        folder: The checkpoint.
+        name: A name of `emotion.core.registry`, or the folder's.
+        fallback: Why this is not the default model; None where nothing is to be said.
+    """
+
+    folder: Path
+    name: str
+    fallback: str | None = None
 
 
 class Reporter:
@@ -129,6 +145,39 @@ def _open(config: Config, reporter: Reporter) -> LoadedModel:
         raise  # the embedded model would find no other device
     except ModelError as e:
         return fall_back(config, reporter, e)
+
+
+def find_model(config: Config, on_status: StatusHook = lambda status: None) -> FoundModel:
+    """What `open_model` would load, without loading it; several processes can then load the same.
+
+    Other than there, ``auto`` does not fall back where the default is here and cannot be loaded.
+
+    Args:
+        config: Options.
+        on_status: Told the progress of a download.
+
+    Raises:
+        ModelError: The model is unavailable.
+    """
+    name = config.engine.model
+    if name != "auto":
+        return FoundModel(fetch_model(name, config, on_status), name)
+    try:
+        return FoundModel(fetch_model(DEFAULT, config, on_status), DEFAULT)
+    except ModelError as e:
+        logger.warning(_FALLING_BACK, DEFAULT, EMBEDDED, e)
+        return FoundModel(fetch_model(EMBEDDED, config), EMBEDDED, str(e.without_paths()))
+
+
+def open_found(found: FoundModel, config: Config) -> LoadedModel:
+    """Loads what `find_model` found.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    return load_model(
+        found.folder, found.name, config, Reporter(lambda status: None), found.fallback
+    )
 
 
 def fetch_model(name: str, config: Config, on_status: StatusHook = lambda status: None) -> Path:
@@ -316,7 +365,7 @@ def fall_back(config: Config, reporter: Reporter, why: ModelError) -> LoadedMode
         model = load_embedded(config, reporter, why)
     except ModelError as e:
         raise ModelError(reason=f"{why}; and {EMBEDDED} cannot be used either: {e}") from e
-    logger.warning("%s cannot be used, %s answers: %s", DEFAULT, EMBEDDED, why)
+    logger.warning(_FALLING_BACK, DEFAULT, EMBEDDED, why)
     return model
 
 

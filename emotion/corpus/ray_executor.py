@@ -1,0 +1,211 @@
+"""Parts of a collection on a Ray cluster: Ray Data with an actor for each worker.
+
+Ray gives the parts out, starts actors again that were lost with their processes or nodes, and holds
+parts back while the table is written slower than they come. The table itself is written here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import socket
+import warnings
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from emotion.core.corpus_errors import ClusterError
+from emotion.core.errors import EmotionError
+from emotion.corpus.part_worker import PartWorker, WorkerSetup
+from emotion.corpus.ray_model import ModelFiles, place_model, share_model
+from emotion.corpus.rows import Record
+from emotion.corpus.shards import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+logger = logging.getLogger(__name__)
+
+LOCAL: Final = "local"
+_TRIES: Final = 3  # of a part whose worker is lost
+_ANSWER_S: Final = 10.0
+_OUR_CPUS: Final = 2  # of a worker, by default
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """What is asked of a cluster.
+
+    Attributes:
+        workers: How many; as many as fit by default.
+        cpus: Of each worker.
+        gpus: Of each worker, 0 or 1.
+    """
+
+    workers: int | None = None
+    cpus: int | None = None
+    gpus: int = 0
+
+
+class RayParts:
+    """Recognises parts on the Ray cluster that this process is connected to.
+
+    Args:
+        setup: What workers have to know.
+        plan: What is asked of the cluster.
+
+    Raises:
+        ClusterError: The cluster is too small for that.
+    """
+
+    def __init__(self, setup: WorkerSetup, plan: ClusterPlan) -> None:
+        self._setup = setup
+        self._workers, self._cpus = _fit(plan)
+        self._gpus = plan.gpus
+
+    def run(self, parts: Iterable[Part]) -> Generator[tuple[Part, list[Record]], None, None]:
+        """Recognises parts; closing the generator stops what is under way.
+
+        Args:
+            parts: The parts.
+
+        Yields:
+            Each part with the records of its recordings, in the order in which they end.
+
+        Raises:
+            EmotionError: Something fails that is no fault of a recording.
+            ClusterError: Ray lost a part three times, or fails itself.
+        """
+        by_number = {part.number: part for part in parts}
+        if not by_number:
+            return
+        with _told():
+            for row in self._rows(by_number):
+                records = pickle.loads(row["records"])
+                if isinstance(records, EmotionError):
+                    raise records
+                yield by_number[row["number"]], records
+
+    def _rows(self, parts: dict[int, Part]) -> Iterator[dict[str, Any]]:
+        import ray
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        workers = min(self._workers, len(parts))
+        logger.info("%d workers with %d CPUs and %d GPUs each", workers, self._cpus, self._gpus)
+        rows = [
+            {"number": number, "items": pickle.dumps(part.items)} for number, part in parts.items()
+        ]
+        # A block for each part, so that what is lost with a worker is a part.
+        parted = ray.data.from_items(rows, override_num_blocks=len(rows))
+        with warnings.catch_warnings():
+            # There is no other way yet to say how often; the default is without end.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            dataset = parted.map_batches(
+                _Actor,
+                fn_constructor_args=(self._setup, share_model(self._setup.model.folder)),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=workers),
+                num_cpus=self._cpus,
+                num_gpus=self._gpus,
+                max_task_retries=_TRIES,
+            )
+        yield from dataset.iter_rows()
+
+
+def _fit(plan: ClusterPlan) -> tuple[int, int]:
+    """How many workers, and the CPUs of each.
+
+    Raises:
+        ClusterError: They do not fit in the cluster.
+    """
+    import ray
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    all_cpus, all_gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
+    cpus = plan.cpus or min(_OUR_CPUS, max(1, all_cpus))
+    fit = all_cpus // cpus
+    if plan.gpus:
+        fit = min(fit, all_gpus // plan.gpus)
+    if fit < (plan.workers or 1):
+        reason = (
+            f"it has {all_cpus} CPUs and {all_gpus} GPUs, room for {fit} workers with {cpus} CPUs "
+            f"and {plan.gpus} GPUs each, not for {plan.workers or 1}"
+        )
+        raise ClusterError(reason=reason)
+    return plan.workers or fit, cpus
+
+
+class _Actor:
+    """A worker in the cluster; its model is loaded with the first part, so that errors are told."""
+
+    def __init__(self, setup: WorkerSetup, model: ModelFiles) -> None:
+        logging.basicConfig(level=logging.WARNING)
+        self._setup, self._model = setup, model
+        self._worker: PartWorker | None = None
+
+    def __call__(self, batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, list[Any]]:
+        """Recognises one part."""
+        try:
+            if self._worker is None:
+                found = replace(self._setup.model, folder=place_model(self._model))
+                self._worker = PartWorker(replace(self._setup, model=found))
+            told: object = self._worker.records(pickle.loads(batch["items"][0]))
+        except EmotionError as e:
+            told = e
+        return {"number": [int(batch["number"][0])], "records": [pickle.dumps(told)]}
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Connects to a cluster, or starts one on this machine, for as long as the block lasts.
+
+    Raises:
+        ClusterError: Ray is not installed, or nothing answers there.
+    """
+    try:
+        import ray
+    except ImportError as e:
+        reason = "it is not installed; `pip install -r requirements-ray.txt` installs it"
+        raise ClusterError(reason=reason) from e
+    options: dict[str, Any] = {}
+    _check_answers(address)
+    if address == LOCAL:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nobody else can reach it
+        options = {"include_dashboard": False}
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, **options)
+    except (ConnectionError, RuntimeError, ValueError) as e:
+        raise ClusterError(reason=f"{address}: {e}") from e
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Refuses an address where nothing answers, for which Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except OSError as e:
+        raise ClusterError(reason=f"{address}: {e.strerror or e}") from e
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tells Ray's errors as ours."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as e:
+        lines = [line for line in str(e).splitlines() if line.strip()]
+        raise ClusterError(reason=f"{type(e).__name__}: {lines[0] if lines else ''}") from e

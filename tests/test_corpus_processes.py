@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import imageio_ffmpeg
+import psutil
+import pytest
+
+from emotion.core.config import AudioConfig, Config
+from emotion.core.corpus_errors import ClusterError, WorkerLostError
+from emotion.core.errors import ConfigError, DeviceError
+from emotion.core.options import RecognitionOptions
+from emotion.corpus.inputs import Input
+from emotion.corpus.part_worker import PartWorker, WorkerSetup
+from emotion.corpus.processes import Processes
+from emotion.corpus.rows import Record
+from emotion.corpus.shards import Part, split
+from emotion.recognition.opening import find_model
+from tests.fakes import named
+
+Wav = Callable[..., Path]
+
+
+@pytest.fixture
+def setup(tiny_checkpoint: Path) -> WorkerSetup:
+    config = named(tiny_checkpoint)
+    return WorkerSetup(find_model(config), config, RecognitionOptions())
+
+
+@pytest.fixture
+def clips(wav: Wav, tmp_path: Path) -> list[Input]:
+    """Six recordings, the third one broken."""
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF no")
+    made = [wav(0.6 + 0.1 * k, f"{k}.wav", seed=k) for k in range(6)]
+    made[2] = broken
+    return [Input(f"{k}", path, {"who": f"{k}"}) for k, path in enumerate(made)]
+
+
+def _children() -> list[psutil.Process]:
+    """Worker processes, without Python's own helper."""
+    return [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if any("spawn_main" in part for part in one.cmdline())
+    ]
+
+
+def _records(found: list[tuple[Part, list[Record]]]) -> list[Record]:
+    by_number = {part.number: records for part, records in found}
+    assert len(by_number) == len(found)  # each part once
+    return [record for number in sorted(by_number) for record in by_number[number]]
+
+
+def test_several_processes_give_what_one_gives(setup: WorkerSetup, clips: list[Input]) -> None:
+    with PartWorker(setup) as worker:
+        alone = worker.records(clips)
+    together = _records(list(Processes(setup, 2).run(split(clips, 2))))
+    assert [record.file for record in together] == [item.name for item in clips]
+    for one, other in zip(alone, together, strict=True):
+        assert one.columns == other.columns and one.error == other.error
+        if one.result is not None and other.result is not None:
+            assert other.result["scores"] == pytest.approx(one.result["scores"], abs=1e-5)
+    assert [record.result is None for record in together] == [False, False, True] + [False] * 3
+    assert _children() == []
+
+
+def test_it_is_said_in_each_result_that_the_default_model_is_not_here(
+    tmp_path: Path, wav: Wav, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = named("auto")
+    engine = replace(config.engine, offline=True, models_dir=tmp_path)
+    config = replace(config, engine=engine)
+    found = find_model(config)
+    assert "emotion2vec_mini answers" in caplog.text
+    with PartWorker(WorkerSetup(found, config, RecognitionOptions())) as worker:
+        (record,) = worker.records([Input("a", wav(1.0))])
+    assert record.result is not None
+    assert record.result["model"]["name"] == "emotion2vec_mini"
+    assert "is not on this machine" in record.result["model"]["fallback_reason"]
+
+
+def test_a_part_whose_process_was_killed_is_done_again(
+    setup: WorkerSetup, clips: list[Input], caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Processes(setup, 1).run(split(clips, 1))) as running:
+        found = [next(running)]
+        (worker,) = _children()
+        worker.kill()
+        found += list(running)
+    assert [record.file for record in _records(found)] == [item.name for item in clips]
+    assert sum(record.result is None for record in _records(found)) == 1
+    assert "done again" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script in place of FFmpeg")
+def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
+    setup: WorkerSetup, clips: list[Input], convert: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert isinstance(clips[0].source, Path)
+    deadly = convert(clips[0].source, "deadly.mp3")
+    program = tmp_path / "ffmpeg"
+    real = imageio_ffmpeg.get_ffmpeg_exe()
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *deadly*) kill -9 $PPID;; esac\nexec "{real}" "$@"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    config = replace(setup.config, audio=AudioConfig(ffmpeg=str(program)))
+    items = [*clips[:2], Input("deadly", deadly, {"who": "x"}), *clips[3:]]
+    found = _records(list(Processes(replace(setup, config=config), 2).run(split(items, 3))))
+    assert [record.file for record in found] == [item.name for item in items]
+    failed = [record for record in found if record.result is None]
+    assert [(one.file, one.columns) for one in failed] == [("deadly", {"who": "x"})]
+    assert failed[0].error is not None and failed[0].error["code"] == "worker_lost"
+    assert "deadly: the worker process ended (signal 9)" in failed[0].error["message"]
+
+
+def test_what_is_no_fault_of_a_recording_ends_it(setup: WorkerSetup, clips: list[Input]) -> None:
+    audio = AudioConfig(ffmpeg="/no/such/ffmpeg")
+    broken = replace(setup, config=replace(setup.config, audio=audio))
+    with pytest.raises(ConfigError, match="an FFmpeg program"):
+        list(Processes(broken, 2).run(split(clips, 1)))
+    assert _children() == []
+
+
+def test_a_model_that_does_not_load_is_told(setup: WorkerSetup, clips: list[Input]) -> None:
+    engine = replace(setup.config.engine, device="cuda:7")
+    config: Config = replace(setup.config, engine=engine)
+    with pytest.raises(DeviceError):
+        list(Processes(replace(setup, config=config), 1).run(split(clips)))
+
+
+def test_a_process_that_dies_while_it_loads_ends_it(
+    setup: WorkerSetup, clips: list[Input], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", os.devnull)  # no Python starts with that
+    with pytest.raises(WorkerLostError, match="loading the model: the worker process ended"):
+        list(Processes(setup, 1).run(split(clips)))
+
+
+def test_stopping_leaves_no_process(setup: WorkerSetup, clips: list[Input]) -> None:
+    with closing(Processes(setup, 2).run(split(clips, 1))) as running:
+        next(running)
+        assert len(_children()) == 2
+    assert _children() == []
+
+
+def test_a_worker_of_another_version_refuses(setup: WorkerSetup) -> None:
+    with pytest.raises(ClusterError, match=r"not 0\.0\.9"):
+        PartWorker(replace(setup, version="0.0.9"))
