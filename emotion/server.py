@@ -185,12 +185,13 @@ class PageHost:
         return inner
 
 
-def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
+def create_app(config: Config, models: ModelService | None = None, tag: str = "") -> FastAPI:
     """The whole web app.
 
     Args:
         config: Options.
         models: The model; built from ``config`` by default.
+        tag: What the ids of its jobs begin with, where it is one of several replicas.
     """
     model = models or ModelService(config)
     service = RecognitionService(model, RunStore(config.server.outputs_dir))
@@ -198,7 +199,7 @@ def create_app(config: Config, models: ModelService | None = None) -> FastAPI:
     stored = History(service.store, config.server)
     sessions = LiveSessions(model, config.audio, config.server.live_sessions)
 
-    batches = Batches(service.jobs)
+    batches = Batches(service.jobs, tag=tag)
     host = PageHost(config, service, sessions, batches)
     app = FastAPI(
         title="Emotion2Vec+",
@@ -295,7 +296,7 @@ def serve(config: Config) -> None:
     few_arenas()
     few_kernels()
     server = Server(create_app(config), timeout_graceful_shutdown=_SHUTDOWN_S)
-    listener = _bind(config.server.host, config.server.port)
+    listener = bind(config.server.host, config.server.port)
     with listener:
         server.run(sockets=[listener])
 
@@ -315,7 +316,17 @@ def check_protected(config: ServerConfig) -> None:
     logger.warning("%s (--allow-unprotected was given)", error.message)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: Address; IPv6 with or without brackets.
+        port: TCP port; 0 for any that is free.
+
+    Raises:
+        PortInUseError: Another program has the port.
+        AddressError: The address is not this machine's.
+    """
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio switches Nagle's algorithm off; else each answer, which goes

@@ -16,7 +16,8 @@ from emotion.core.errors import ConfigError
 from emotion.core.options import RecognitionOptions
 from emotion.corpus.inputs import Input
 from emotion.corpus.part_worker import PartWorker, WorkerSetup
-from emotion.corpus.ray_executor import LOCAL, ClusterPlan, RayParts, connected
+from emotion.corpus.ray_cluster import LOCAL, connected
+from emotion.corpus.ray_executor import ClusterPlan, RayParts
 from emotion.corpus.ray_model import place_model, share_model
 from emotion.corpus.shards import split
 from emotion.recognition.opening import find_model

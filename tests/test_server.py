@@ -28,7 +28,7 @@ from emotion.core.errors import (
 from emotion.core.paths import PROJECT_DIR
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.recognition.opening import Status
-from emotion.server import Server, _bind, create_app
+from emotion.server import Server, bind, create_app
 from tests.fakes import FakeEngine, FakeService
 
 Serve = Callable[..., str]
@@ -163,7 +163,7 @@ def test_an_answer_in_two_pieces_does_not_wait_for_the_client() -> None:
         writer.close()
 
     async def connect() -> None:
-        with _bind("127.0.0.1", 0) as listener:
+        with bind("127.0.0.1", 0) as listener:
             async with await asyncio.start_server(tell, sock=listener):
                 reader, writer = await asyncio.open_connection(*listener.getsockname())
                 await reader.read()

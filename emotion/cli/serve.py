@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from emotion.cli import options
 from emotion.core.config import Config
+from emotion.core.errors import ConfigError
+
+# Options of several replicas, with their least and greatest values.
+_REPLICAS: Final = (("replicas", 1, 1000), ("replica-cpus", 1, 1000), ("replica-gpus", 0, 1))
 
 
 def add(commands: Any) -> None:
@@ -25,6 +29,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--allow-url-host", nargs="+", metavar="HOST", help=text)
     text = "the API answers within this time, seconds (600)"
     parser.add_argument("--request-timeout", type=float, metavar="S", help=text)
+    _add_replicas(parser)
     _add_access(parser)
     text = "delete runs older than so many days; none by default"
     parser.add_argument("--keep-days", type=float, metavar="N", help=text)
@@ -35,6 +40,20 @@ def add(commands: Any) -> None:
         "--no-history", dest="history", action="store_false", default=None, help=text
     )
     parser.set_defaults(command=run)
+
+
+def _add_replicas(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("several replicas")
+    text = (
+        "serve with replicas on a Ray cluster: HOST:PORT, auto for the one of this machine, or no "
+        "address for a private one that is started here"
+    )
+    group.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help=text)
+    text = "how many; they share the folder --output-dir (2)"
+    group.add_argument("--replicas", type=int, metavar="N", help=text)
+    group.add_argument("--replica-cpus", type=int, metavar="N", help="cores of each (1)")
+    text = "GPUs of each, 0 or 1 (0)"
+    group.add_argument("--replica-gpus", type=int, metavar="N", help=text)
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +67,21 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-unprotected", action="store_true", default=None, help=text)
 
 
-def run(_: argparse.Namespace, config: Config) -> int:
+def run(args: argparse.Namespace, config: Config) -> int:
     """Serves until interrupted."""
-    from emotion.server import serve
+    for name, least, most in _REPLICAS:
+        value = getattr(args, name.replace("-", "_"))
+        if value is not None and args.ray is None:
+            raise ConfigError(option=name, value=value, expected="given together with --ray")
+        if value is not None and not least <= value <= most:
+            raise ConfigError(option=name, value=value, expected=f"{least} to {most}")
+    if args.ray is None:
+        from emotion.server import serve
 
-    serve(config)
+        serve(config)
+        return 0
+    from emotion.replicas import ReplicaPlan, serve_replicas
+
+    plan = ReplicaPlan(args.ray, args.replicas or 2, args.replica_cpus or 1, args.replica_gpus or 0)
+    serve_replicas(config, plan)
     return 0

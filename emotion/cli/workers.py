@@ -99,7 +99,8 @@ def executor_of(workers: Workers, setup: WorkerSetup) -> Iterator[PartExecutor]:
 
         yield Processes(setup, workers.count or 1, workers.cpus)
         return
-    from emotion.corpus.ray_executor import ClusterPlan, RayParts, connected
+    from emotion.corpus.ray_cluster import connected
+    from emotion.corpus.ray_executor import ClusterPlan, RayParts
 
     with connected(workers.ray):
         yield RayParts(setup, ClusterPlan(workers.count, workers.cpus, workers.gpus))

@@ -73,6 +73,9 @@ REASONS_ZH: Final[dict[str, str]] = {
     "it is being loaded": "正在加载",
     "a model is being loaded": "正在加载模型",
     "it answers already": "它已在作答",
+    "several replicas share the work; start the server again with --model": (
+        "多个副本共同服务，请用 --model 重新启动服务器"
+    ),
     "it is not on the hub that was asked for": "指定的下载站没有它",
     "it has not failed": "没有失败",
     # Why a request is not valid.

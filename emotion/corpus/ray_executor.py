@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
-import socket
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emotion.core.corpus_errors import ClusterError
 from emotion.core.errors import EmotionError
 from emotion.corpus.part_worker import PartWorker, WorkerSetup
+from emotion.corpus.ray_cluster import fit
 from emotion.corpus.ray_model import ModelFiles, place_model, share_model
 from emotion.corpus.rows import Record
 from emotion.corpus.shards import Part
@@ -28,10 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOCAL: Final = "local"
 _TRIES: Final = 3  # of a part whose worker is lost
-_ANSWER_S: Final = 10.0
-_OUR_CPUS: Final = 2  # of a worker, by default
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class RayParts:
 
     def __init__(self, setup: WorkerSetup, plan: ClusterPlan) -> None:
         self._setup = setup
-        self._workers, self._cpus = _fit(plan)
+        self._workers, self._cpus = fit(plan.workers, plan.cpus, plan.gpus)
         self._gpus = plan.gpus
 
     def run(self, parts: Iterable[Part]) -> Generator[tuple[Part, list[Record]], None, None]:
@@ -118,29 +114,6 @@ class RayParts:
         yield from dataset.iter_rows()
 
 
-def _fit(plan: ClusterPlan) -> tuple[int, int]:
-    """How many workers, and the CPUs of each.
-
-    Raises:
-        ClusterError: They do not fit in the cluster.
-    """
-    import ray
-
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    all_cpus, all_gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
-    cpus = plan.cpus or min(_OUR_CPUS, max(1, all_cpus))
-    fit = all_cpus // cpus
-    if plan.gpus:
-        fit = min(fit, all_gpus // plan.gpus)
-    if fit < (plan.workers or 1):
-        reason = (
-            f"it has {all_cpus} CPUs and {all_gpus} GPUs, room for {fit} workers with {cpus} CPUs "
-            f"and {plan.gpus} GPUs each, not for {plan.workers or 1}"
-        )
-        raise ClusterError(reason=reason)
-    return plan.workers or fit, cpus
-
-
 class _Actor:
     """A worker in the cluster; its model is loaded with the first part, so that errors are told."""
 
@@ -159,44 +132,6 @@ class _Actor:
         except EmotionError as e:
             told = e
         return {"number": [int(batch["number"][0])], "records": [pickle.dumps(told)]}
-
-
-@contextlib.contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Connects to a cluster, or starts one on this machine, for as long as the block lasts.
-
-    Raises:
-        ClusterError: Ray is not installed, or nothing answers there.
-    """
-    try:
-        import ray
-    except ImportError as e:
-        reason = "it is not installed; `pip install -r requirements-ray.txt` installs it"
-        raise ClusterError(reason=reason) from e
-    options: dict[str, Any] = {}
-    _check_answers(address)
-    if address == LOCAL:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nobody else can reach it
-        options = {"include_dashboard": False}
-    try:
-        ray.init(address=address, logging_level=logging.WARNING, **options)
-    except (ConnectionError, RuntimeError, ValueError) as e:
-        raise ClusterError(reason=f"{address}: {e}") from e
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(address: str) -> None:
-    """Refuses an address where nothing answers, for which Ray itself would wait for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
-    except OSError as e:
-        raise ClusterError(reason=f"{address}: {e.strerror or e}") from e
 
 
 @contextlib.contextmanager

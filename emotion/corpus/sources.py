@@ -18,6 +18,7 @@ from emotion.core.results import readable
 from emotion.corpus.archives import Archive, ArchiveLimits
 from emotion.corpus.inputs import Excerpt, Packed, Source
 from emotion.corpus.remote import Remote, fetch_remote
+from emotion.storage.own_folders import make_own
 
 if TYPE_CHECKING:
     from emotion.audio.recording import Recording
@@ -127,7 +128,7 @@ class Sources:
     def _new_folder(self) -> Path:
         with self._opening:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="emotion-batch-"))
+                self._folder = make_own(Path(tempfile.gettempdir()), "emotion-batch-")
             return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _opened(self, path: Path) -> Archive:

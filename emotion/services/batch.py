@@ -151,6 +151,7 @@ class Batch:
         jobs: The job queue.
         places: How many recordings of all batches may be in the queue.
         ahead: How many of its own.
+        tag: What its id begins with.
 
     Attributes:
         id: Under which it is found; nobody can guess it.
@@ -167,9 +168,14 @@ class Batch:
     """
 
     def __init__(
-        self, plan: BatchPlan, jobs: RecognitionJobs, places: asyncio.Semaphore, ahead: int
+        self,
+        plan: BatchPlan,
+        jobs: RecognitionJobs,
+        places: asyncio.Semaphore,
+        ahead: int,
+        tag: str = "",
     ) -> None:
-        self.id = secrets.token_hex(16)
+        self.id = tag + secrets.token_hex(16)
         self.owner = plan.owner
         self.created_at = _now()
         self.started_at: datetime | None = None

@@ -39,14 +39,17 @@ class Batches:
     Args:
         jobs: The job queue.
         limits: Bounds.
+        tag: What the ids of batches begin with, where several servers share the work.
     """
 
     def __init__(
         self,
         jobs: RecognitionJobs,
         limits: BatchLimits = BatchLimits(),  # frozen
+        tag: str = "",
     ) -> None:
         self._jobs = jobs
+        self._tag = tag
         self._limits = limits
         self._batches: dict[str, tuple[Batch, Path]] = {}
         self._live: set[asyncio.Task[None]] = set()
@@ -71,7 +74,7 @@ class Batches:
         self.check()
         if self._places is None:  # leaves room in the queue for others
             self._places = asyncio.Semaphore(max(1, self._jobs.limits.bulk // 2))
-        batch = Batch(plan, self._jobs, self._places, self._limits.ahead)
+        batch = Batch(plan, self._jobs, self._places, self._limits.ahead, self._tag)
         self._batches[batch.id] = batch, plan.folder
         _spawn(self._run(batch), self._live)
         return batch

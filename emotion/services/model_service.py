@@ -59,6 +59,7 @@ class Snapshot:
         return self.model if self.status.phase in ("downloading", "ready") else None
 
 
+_FIXED = "several replicas share the work; start the server again with --model"
 # What a switch returns to: the status, the model that answered, and what it was asked for by.
 _Before = tuple[Status, LoadedModel | None, str]
 
@@ -72,14 +73,16 @@ class ModelService:
 
     Args:
         config: Options.
+        fixed: Whether others answer with the same model, so that it cannot be changed here alone.
 
     Attributes:
         config: As given.
         restarts: How often the thread that loads was ended by something that is no error.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, fixed: bool = False) -> None:
         self.config = config
+        self._fixed = fixed
         self._name = config.engine.model
         self._reporter = Reporter(self._show)
         self._changed = threading.Condition()
@@ -114,6 +117,8 @@ class ModelService:
                 raise RetryRefusedError(reason="it is being loaded")
             if status.phase == "ready" and status.fallback is None:
                 raise RetryRefusedError(reason="it has not failed")
+            if status.phase == "ready" and self._fixed:
+                raise RetryRefusedError(reason=_FIXED)
             again = self._reporter.next(
                 phase="starting",
                 error=None,
@@ -140,13 +145,16 @@ class ModelService:
 
         Raises:
             ModelUnknownError: There is no such model.
-            SwitchRefusedError: It answers already, or a model is being loaded.
+            SwitchRefusedError: It answers already, a model is being loaded, or other replicas
+                answer with the one that is loaded.
             ModelNotReadyError: The server is stopping.
         """
         model = known(name)
         with self._changed:
             if self._stopped.is_set():
                 raise ModelNotReadyError(reason="the server is stopping")
+            if self._fixed:
+                raise SwitchRefusedError(name=model.name, reason=_FIXED)
             before, current = self._snapshot.status, self._snapshot.model
             if before.phase not in ("ready", "failed"):
                 raise SwitchRefusedError(name=model.name, reason="a model is being loaded")
