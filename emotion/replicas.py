@@ -21,13 +21,15 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from emotion.api.patience import allow_many_connections
 from emotion.api.replica_routing import TAG_LENGTH, PeerGate, ReplicaRouter
 from emotion.core.config import Config
 from emotion.core.corpus_errors import ClusterError
 from emotion.core.logs import formatter
+from emotion.core.memory import few_arenas, few_kernels
 from emotion.corpus.ray_cluster import LOCAL, connected, fit
 from emotion.corpus.ray_model import ModelFiles, place_model, share_model
-from emotion.recognition.opening import find_model
+from emotion.recognition.opening import StatusHook, find_model
 from emotion.server import bind, check_protected, create_app
 from emotion.services.model_service import ModelService
 
@@ -115,31 +117,36 @@ class _Peers:
         self._asked_at = float("-inf")
 
 
-def serve_replicas(config: Config, plan: ReplicaPlan) -> None:
+def serve_replicas(
+    config: Config, plan: ReplicaPlan, on_status: StatusHook = lambda status: None
+) -> None:
     """Serves until interrupted.
 
     Args:
         config: Options.
         plan: What is asked of the cluster.
+        on_status: Told the progress of a download.
 
     Raises:
-        ClusterError: The cluster cannot be used, or is too small.
+        ClusterError: The cluster cannot be used, is too small, or serves something already.
         PortInUseError: Another program has the port.
         UnprotectedError: Others reach the server, and nothing protects it.
         ModelError: The model that was asked for is unavailable.
     """
     check_protected(config.server)
     bind(config.server.host, config.server.port).close()  # told before anything is started
-    found = find_model(config)
+    found = find_model(config, on_status)
     with connected(plan.address):
         import ray
         from ray import serve
 
         fit(plan.replicas, plan.cpus, plan.gpus)
+        if serve.status().proxies:  # the end of our replicas would be its end
+            raise ClusterError(reason="Ray Serve serves something on it already")
         directory = ray.remote(num_cpus=0)(Directory).remote()
         model = share_model(found.folder) if found.fallback is None else None
         loopback = plan.address == LOCAL
-        shared = Shared(config, model, directory, secrets.token_hex(32), loopback)
+        shared = Shared(_absolute(config), model, directory, secrets.token_hex(32), loopback)
         with _interrupted() as interrupted:
             serve.start(
                 http_options={"host": config.server.host, "port": config.server.port},
@@ -175,6 +182,9 @@ def build(shared: Shared) -> ASGIApp:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(shared.config.log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    allow_many_connections()
+    few_arenas()
+    few_kernels()
     tag = secrets.token_hex(TAG_LENGTH // 2)
     config = _own_config(shared)
     app = create_app(config, ModelService(config, fixed=True), tag)
@@ -208,6 +218,18 @@ def build(shared: Shared) -> ASGIApp:
     app.router.lifespan_context = lifespan
     cookie = f"emotion_replica_{config.server.port}"
     return ReplicaRouter(app, tag, _Peers(shared.directory), shared.key, cookie)
+
+
+def _absolute(config: Config) -> Config:
+    """The same options for processes with another working directory."""
+    server = config.server
+    paths = {
+        name: path.absolute()
+        for name in ("outputs_dir", "input_root", "api_key_file", "auth_file")
+        if (path := getattr(server, name)) is not None
+    }
+    engine = replace(config.engine, models_dir=config.engine.models_dir.absolute())
+    return replace(config, engine=engine, server=replace(server, **paths))
 
 
 def _own_config(shared: Shared) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.cli import options
+from emotion.cli.status_line import StatusLine
 from emotion.core.config import Config
 from emotion.core.errors import ConfigError
 
@@ -83,5 +84,5 @@ def run(args: argparse.Namespace, config: Config) -> int:
     from emotion.replicas import ReplicaPlan, serve_replicas
 
     plan = ReplicaPlan(args.ray, args.replicas or 2, args.replica_cpus or 1, args.replica_gpus or 0)
-    serve_replicas(config, plan)
+    serve_replicas(config, plan, StatusLine().show)
     return 0

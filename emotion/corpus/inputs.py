@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +68,17 @@ class Input:
     name: str
     source: Source
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    def absolute(self) -> Input:
+        """The same for a process with another working directory."""
+        source = self.source
+        if isinstance(source, Path):
+            source = source.absolute()
+        elif isinstance(source, Packed):
+            source = replace(source, archive=source.archive.absolute())
+        elif isinstance(source, Excerpt) and isinstance(source.whole, Path):
+            source = replace(source, whole=source.whole.absolute())
+        return replace(self, source=source)
 
 
 @dataclass(frozen=True)

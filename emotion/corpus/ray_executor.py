@@ -95,7 +95,8 @@ class RayParts:
         workers = min(self._workers, len(parts))
         logger.info("%d workers with %d CPUs and %d GPUs each", workers, self._cpus, self._gpus)
         rows = [
-            {"number": number, "items": pickle.dumps(part.items)} for number, part in parts.items()
+            {"number": number, "items": pickle.dumps([item.absolute() for item in part.items])}
+            for number, part in parts.items()
         ]
         # A block for each part, so that what is lost with a worker is a part.
         parted = ray.data.from_items(rows, override_num_blocks=len(rows))
