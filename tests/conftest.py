@@ -24,7 +24,7 @@ from emotion.storage.run_store import RunStore
 from tests.fakes import FakeDetector, FakeEngine, FakeHub, FakeService
 from tests.ffmpegs import programs
 
-pytest_plugins = ["tests.api", "tests.browser"]
+pytest_plugins = ["tests.api", "tests.browser", "tests.parts"]
 
 SPEECH = PROJECT_DIR.parent / "shared" / "speech"
 MINI = PROJECT_DIR / "models" / "emotion2vec_mini"

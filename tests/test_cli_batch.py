@@ -67,7 +67,7 @@ def test_a_folder_to_all_formats(
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [str(out) for out in outs]
     assert "3 recognised, 1 failed" in printed.err
-    assert "1 files are left out" in printed.err and "notes.txt" in printed.err
+    assert "1 file left out" in printed.err and "notes.txt" in printed.err
     assert "network busy" in printed.err
     assert not (tmp_path / "runs").exists()
 

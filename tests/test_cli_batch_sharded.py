@@ -111,6 +111,15 @@ def test_wrong_options_are_told_and_nothing_is_written(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_where_ray_is_not_installed(
+    batch: Batch, wav: Wav, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as Python itself tells it
+    assert batch(wav(), "--ray", "--out", "out") == 1
+    assert "`pip install -r requirements-ray.txt` installs it" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_a_plan_is_told_without_a_folder(
     batch: Batch, listing: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

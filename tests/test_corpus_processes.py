@@ -27,22 +27,6 @@ from tests.fakes import named
 Wav = Callable[..., Path]
 
 
-@pytest.fixture
-def setup(tiny_checkpoint: Path) -> WorkerSetup:
-    config = named(tiny_checkpoint)
-    return WorkerSetup(find_model(config), config, RecognitionOptions())
-
-
-@pytest.fixture
-def clips(wav: Wav, tmp_path: Path) -> list[Input]:
-    """Six recordings, the third one broken."""
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes(b"RIFF no")
-    made = [wav(0.6 + 0.1 * k, f"{k}.wav", seed=k) for k in range(6)]
-    made[2] = broken
-    return [Input(f"{k}", path, {"who": f"{k}"}) for k, path in enumerate(made)]
-
-
 def _children() -> list[psutil.Process]:
     """Worker processes, without Python's own helper."""
     return [
@@ -58,10 +42,12 @@ def _records(found: list[tuple[Part, list[Record]]]) -> list[Record]:
     return [record for number in sorted(by_number) for record in by_number[number]]
 
 
-def test_several_processes_give_what_one_gives(setup: WorkerSetup, clips: list[Input]) -> None:
-    with PartWorker(setup) as worker:
+def test_several_processes_give_what_one_gives(
+    worker_setup: WorkerSetup, clips: list[Input]
+) -> None:
+    with PartWorker(worker_setup) as worker:
         alone = worker.records(clips)
-    together = _records(list(Processes(setup, 2).run(split(clips, 2))))
+    together = _records(list(Processes(worker_setup, 2).run(split(clips, 2))))
     assert [record.file for record in together] == [item.name for item in clips]
     for one, other in zip(alone, together, strict=True):
         assert one.columns == other.columns and one.error == other.error
@@ -87,9 +73,9 @@ def test_it_is_said_in_each_result_that_the_default_model_is_not_here(
 
 
 def test_a_part_whose_process_was_killed_is_done_again(
-    setup: WorkerSetup, clips: list[Input], caplog: pytest.LogCaptureFixture
+    worker_setup: WorkerSetup, clips: list[Input], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(Processes(setup, 1).run(split(clips, 1))) as running:
+    with closing(Processes(worker_setup, 1).run(split(clips, 1))) as running:
         found = [next(running)]
         (worker,) = _children()
         worker.kill()
@@ -101,7 +87,7 @@ def test_a_part_whose_process_was_killed_is_done_again(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script in place of FFmpeg")
 def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
-    setup: WorkerSetup, clips: list[Input], convert: Callable[..., Path], tmp_path: Path
+    worker_setup: WorkerSetup, clips: list[Input], convert: Callable[..., Path], tmp_path: Path
 ) -> None:
     assert isinstance(clips[0].source, Path)
     deadly = convert(clips[0].source, "deadly.mp3")
@@ -111,9 +97,9 @@ def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
         f'#!/bin/sh\ncase "$*" in *deadly*) kill -9 $PPID;; esac\nexec "{real}" "$@"\n'
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    config = replace(setup.config, audio=AudioConfig(ffmpeg=str(program)))
+    config = replace(worker_setup.config, audio=AudioConfig(ffmpeg=str(program)))
     items = [*clips[:2], Input("deadly", deadly, {"who": "x"}), *clips[3:]]
-    found = _records(list(Processes(replace(setup, config=config), 2).run(split(items, 3))))
+    found = _records(list(Processes(replace(worker_setup, config=config), 2).run(split(items, 3))))
     assert [record.file for record in found] == [item.name for item in items]
     failed = [record for record in found if record.result is None]
     assert [(one.file, one.columns) for one in failed] == [("deadly", {"who": "x"})]
@@ -121,36 +107,38 @@ def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
     assert "deadly: the worker process ended (signal 9)" in failed[0].error["message"]
 
 
-def test_what_is_no_fault_of_a_recording_ends_it(setup: WorkerSetup, clips: list[Input]) -> None:
+def test_what_is_no_fault_of_a_recording_ends_it(
+    worker_setup: WorkerSetup, clips: list[Input]
+) -> None:
     audio = AudioConfig(ffmpeg="/no/such/ffmpeg")
-    broken = replace(setup, config=replace(setup.config, audio=audio))
+    broken = replace(worker_setup, config=replace(worker_setup.config, audio=audio))
     with pytest.raises(ConfigError, match="an FFmpeg program"):
         list(Processes(broken, 2).run(split(clips, 1)))
     assert _children() == []
 
 
-def test_a_model_that_does_not_load_is_told(setup: WorkerSetup, clips: list[Input]) -> None:
-    engine = replace(setup.config.engine, device="cuda:7")
-    config: Config = replace(setup.config, engine=engine)
+def test_a_model_that_does_not_load_is_told(worker_setup: WorkerSetup, clips: list[Input]) -> None:
+    engine = replace(worker_setup.config.engine, device="cuda:7")
+    config: Config = replace(worker_setup.config, engine=engine)
     with pytest.raises(DeviceError):
-        list(Processes(replace(setup, config=config), 1).run(split(clips)))
+        list(Processes(replace(worker_setup, config=config), 1).run(split(clips)))
 
 
 def test_a_process_that_dies_while_it_loads_ends_it(
-    setup: WorkerSetup, clips: list[Input], monkeypatch: pytest.MonkeyPatch
+    worker_setup: WorkerSetup, clips: list[Input], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", os.devnull)  # no Python starts with that
     with pytest.raises(WorkerLostError, match="loading the model: the worker process ended"):
-        list(Processes(setup, 1).run(split(clips)))
+        list(Processes(worker_setup, 1).run(split(clips)))
 
 
-def test_stopping_leaves_no_process(setup: WorkerSetup, clips: list[Input]) -> None:
-    with closing(Processes(setup, 2).run(split(clips, 1))) as running:
+def test_stopping_leaves_no_process(worker_setup: WorkerSetup, clips: list[Input]) -> None:
+    with closing(Processes(worker_setup, 2).run(split(clips, 1))) as running:
         next(running)
         assert len(_children()) == 2
     assert _children() == []
 
 
-def test_a_worker_of_another_version_refuses(setup: WorkerSetup) -> None:
+def test_a_worker_of_another_version_refuses(worker_setup: WorkerSetup) -> None:
     with pytest.raises(ClusterError, match=r"not 0\.0\.9"):
-        PartWorker(replace(setup, version="0.0.9"))
+        PartWorker(replace(worker_setup, version="0.0.9"))

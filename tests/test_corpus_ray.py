@@ -13,15 +13,12 @@ import pytest
 from emotion.core.config import AudioConfig
 from emotion.core.corpus_errors import ClusterError
 from emotion.core.errors import ConfigError
-from emotion.core.options import RecognitionOptions
 from emotion.corpus.inputs import Input
 from emotion.corpus.part_worker import PartWorker, WorkerSetup
 from emotion.corpus.ray_cluster import LOCAL, connected
 from emotion.corpus.ray_executor import ClusterPlan, RayParts
 from emotion.corpus.ray_model import place_model, share_model
 from emotion.corpus.shards import split
-from emotion.recognition.opening import find_model
-from tests.fakes import named
 
 pytestmark = [
     pytest.mark.ray,
@@ -39,21 +36,6 @@ def cluster() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def setup(tiny_checkpoint: Path) -> WorkerSetup:
-    config = named(tiny_checkpoint)
-    return WorkerSetup(find_model(config), config, RecognitionOptions())
-
-
-@pytest.fixture
-def clips(wav: Wav, tmp_path: Path) -> list[Input]:
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes(b"RIFF no")
-    made = [wav(0.6 + 0.1 * k, f"{k}.wav", seed=k) for k in range(6)]
-    made[2] = broken
-    return [Input(f"{k}", path, {"who": f"{k}"}) for k, path in enumerate(made)]
-
-
 def _workers() -> list[psutil.Process]:
     return [
         one
@@ -64,12 +46,12 @@ def _workers() -> list[psutil.Process]:
 
 
 def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_killed(
-    cluster: None, setup: WorkerSetup, clips: list[Input]
+    cluster: None, worker_setup: WorkerSetup, clips: list[Input]
 ) -> None:
-    with PartWorker(setup) as worker:
+    with PartWorker(worker_setup) as worker:
         alone = worker.records(clips)
     parts = split(clips, 1)
-    with closing(RayParts(setup, ClusterPlan(1, 1)).run(parts)) as running:
+    with closing(RayParts(worker_setup, ClusterPlan(1, 1)).run(parts)) as running:
         part, records = next(running)
         found = {part.number: records}
         (killed,) = _workers()
@@ -85,24 +67,26 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_killed(
 
 
 def test_what_is_no_fault_of_a_recording_ends_it(
-    cluster: None, setup: WorkerSetup, clips: list[Input]
+    cluster: None, worker_setup: WorkerSetup, clips: list[Input]
 ) -> None:
-    config = replace(setup.config, audio=AudioConfig(ffmpeg="/no/such/ffmpeg"))
+    config = replace(worker_setup.config, audio=AudioConfig(ffmpeg="/no/such/ffmpeg"))
     parts = split(clips)
     with pytest.raises(ConfigError, match="an FFmpeg program"):
-        list(RayParts(replace(setup, config=config), ClusterPlan(1, 1)).run(parts))
+        list(RayParts(replace(worker_setup, config=config), ClusterPlan(1, 1)).run(parts))
 
 
-def test_nothing_to_do(cluster: None, setup: WorkerSetup) -> None:
-    assert list(RayParts(setup, ClusterPlan(1, 1)).run([])) == []
+def test_nothing_to_do(cluster: None, worker_setup: WorkerSetup) -> None:
+    assert list(RayParts(worker_setup, ClusterPlan(1, 1)).run([])) == []
 
 
 @pytest.mark.parametrize("plan", [ClusterPlan(1, 9999), ClusterPlan(9999, 1), ClusterPlan(gpus=1)])
-def test_more_than_the_cluster_has(cluster: None, setup: WorkerSetup, plan: ClusterPlan) -> None:
+def test_more_than_the_cluster_has(
+    cluster: None, worker_setup: WorkerSetup, plan: ClusterPlan
+) -> None:
     if plan.gpus and ray.cluster_resources().get("GPU"):
         pytest.skip("this machine has a GPU")
     with pytest.raises(ClusterError, match=r"it has \d+ CPUs and \d+ GPUs, room for"):
-        RayParts(setup, plan)
+        RayParts(worker_setup, plan)
 
 
 def test_a_model_is_put_on_a_node_once(

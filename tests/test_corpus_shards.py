@@ -127,13 +127,13 @@ def test_parts_with_failures_are_done_again_where_asked(shards: Open) -> None:
     ],
 )
 def test_it_is_not_continued_as_another(shards: Open, change: dict[str, Any], words: str) -> None:
-    shards().__exit__(None, None, None)
+    shards().__exit__()
     with pytest.raises(JournalError, match=words):
         shards(resume=True, **change)
 
 
 def test_recordings_that_changed_are_noticed(shards: Open, tmp_path: Path) -> None:
-    shards().__exit__(None, None, None)
+    shards().__exit__()
     (tmp_path / "b.wav").write_text("another")
     with pytest.raises(JournalError, match="not those that it began with"):
         shards(resume=True)

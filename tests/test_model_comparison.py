@@ -69,6 +69,7 @@ def test_models_in_processes_of_their_own(
     assert good.evaluation is not None
     assert [name for name, _ in good.evaluation.failed] == ["broken.wav"]
     assert "is not on this machine (offline)" in str(missing.error)
+    assert missing.public is not None and "这台机器上没有" in missing.public["zh"]
     assert "no-such-model" in str(unknown.error)
     assert [row.to_dict()["error"] is None for row in rows] == [True, False, False]
     json.dumps([row.to_dict() for row in rows], allow_nan=False)
@@ -179,7 +180,9 @@ def test_reports_have_a_row_a_model() -> None:
 def test_the_last_comparison_is_kept_for_the_page(tmp_path: Path) -> None:
     config = cpu(tmp_path)
     assert stored(config) is None
-    lost = Row("funasr:/secret/large", error="/secret/x: bad", error_for_all="x: bad")
+    lost = Row(
+        "funasr:/secret/large", error="/secret/x: bad", public={"zh": "x：坏了", "en": "x: bad"}
+    )
     data = {"manifest": "/secret/m.csv", "rows": [row.to_dict() for row in (*rows(), lost)]}
     assert store(data, config) == tmp_path / "comparison.json"
     assert "secret" not in (tmp_path / "comparison.json").read_text()
@@ -188,6 +191,7 @@ def test_the_last_comparison_is_kept_for_the_page(tmp_path: Path) -> None:
     assert kept["manifest"] == "m.csv"
     assert kept["rows"][0]["overall"] == json.loads(json.dumps(data["rows"][0]["overall"]))
     assert (kept["rows"][2]["title"], kept["rows"][2]["error"]) == ("funasr:large", "x: bad")
+    assert kept["rows"][2]["error_zh"] == "x：坏了"
     for text in ("{", "[]", '{"rows": 1}'):
         (tmp_path / "comparison.json").write_text(text)
         assert stored(config) is None

@@ -76,7 +76,7 @@ def test_jobs_are_found_whichever_replica_answers(server: tuple[Site, int], clip
         assert all(_states(client, site, job) == {200} for job in jobs)
         listed = client.get(f"{site.url}/api/v1/jobs").json()["jobs"]
         assert {job["id"] for job in listed} == set(jobs)
-        for job in jobs[:4]:
+        for job in jobs:  # until their ends
             (line,) = client.get(f"{site.url}/api/v1/jobs/{job}/results").text.splitlines()
             assert '"result"' in line
         runs = client.get(f"{site.url}/api/v1/runs").json()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emotion.cli import batch_sharded, options
 from emotion.cli.asked import add_recognition, asked
 from emotion.cli.batch_progress import BatchProgress
+from emotion.cli.counting import several
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
@@ -202,7 +203,7 @@ def _print_plan(inputs: Inputs) -> None:
     items = inputs.items
     packed = sum(isinstance(item.source, Packed) for item in items)
     missing = [item.name for item in items if isinstance(item.source, Exception)]
-    print(f"{len(items)} recordings" + (f", {packed} of them in ZIP files" if packed else ""))
+    print(several(len(items), "recording") + (f", {packed} of them in ZIP files" if packed else ""))
     for item in items[:_SHOWN]:
         print(f"  {item.name}")
     if len(items) > _SHOWN:
@@ -211,7 +212,7 @@ def _print_plan(inputs: Inputs) -> None:
         print(f"your columns: {', '.join(inputs.columns)}")
     for title, names, count in (
         ("not there", missing, len(missing)),
-        ("left out, because their suffixes are not those of recordings", *_left_out(inputs)),
+        ("left out, by suffix no recordings", *_left_out(inputs)),
     ):
         if count:
             rest = ", …" if count > _SHOWN else ""
@@ -226,8 +227,5 @@ def _say_skipped(inputs: Inputs) -> None:
     if inputs.skipped_count:
         some = ", ".join(map(readable, inputs.skipped[:_SHOWN]))
         rest = ", …" if inputs.skipped_count > _SHOWN else ""
-        print(
-            f"{inputs.skipped_count} files are left out, because their suffixes are not those of "
-            f"recordings: {some}{rest}",
-            file=sys.stderr,
-        )
+        left_out = several(inputs.skipped_count, "file")
+        print(f"{left_out} left out, by suffix no recordings: {some}{rest}", file=sys.stderr)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from emotion.cli.counting import several
+
 if TYPE_CHECKING:
     from emotion.corpus.rows import Record
     from emotion.inference.engine_base import EngineBase
@@ -103,8 +105,9 @@ class BatchProgress:
             if self._engine is not None and self._passes is not None:
                 busy_s = self._engine.stats.counts().took_s.since(self._passes.took_s).total
                 busy = f", network busy {busy_s / max(self._took_s, 1e-9):.0%} of the time"
+            new = several(self._done - self._before, "recording")
             print(
-                f"{self._done - self._before} recordings, {self._audio_s / 60:.1f} min of audio "
+                f"{new}, {self._audio_s / 60:.1f} min of audio "
                 f"in {self._took_s:.1f} s: {self._speed():.0f}× real time{busy}",
                 file=sys.stderr,
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from emotion.cli import options
+from emotion.cli.counting import several
 from emotion.cli.quiet import quiet
 from emotion.cli.stopping import stoppable
 from emotion.core.config import Config
@@ -120,7 +121,10 @@ def _print_groups(comparison: Comparison, names: list[str]) -> None:
     print(f"Groups ({comparison.clusters.method})")
     for group in comparison.clusters.groups:
         emotions = ", ".join(f"{label} {count}" for label, count in group.emotions.items())
-        print(f"  {group.label}: {group.size} recordings" + (f"; {emotions}" if emotions else ""))
+        print(
+            f"  {group.label}: {several(group.size, 'recording')}"
+            + (f"; {emotions}" if emotions else "")
+        )
         print(f"     typical: {', '.join(names[place] for place in group.typical[:3])}")
     alone = sum(label < 0 for label in comparison.clusters.labels)
     if alone:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotion import __version__
 from emotion.cli import evaluate_sharded, options
+from emotion.cli.counting import several
 from emotion.cli.evaluate_models import compare
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
@@ -218,7 +219,10 @@ def _about(args: argparse.Namespace, manifest: Manifest) -> dict[str, Any]:
 
 
 def _print_mapping(manifest: Manifest, labelled: Labelled, file: Any) -> None:
-    print(f"{manifest.name}: {manifest.kind}, {len(manifest.samples)} recordings", file=file)
+    print(
+        f"{manifest.name}: {manifest.kind}, {several(len(manifest.samples), 'recording')}",
+        file=file,
+    )
     width = max(len(name) for name, _, _ in labelled.mapped)
     for name, emotion, count in labelled.mapped:
         told = emotion or "– none of the nine emotions, left out"
@@ -232,7 +236,7 @@ def _print(evaluation: Evaluation) -> None:
     overall = evaluation.overall
     found, bounds = overall.figures, overall.intervals
     print(
-        f"{found.num} recordings, {len(evaluation.failed)} failed, "
+        f"{several(found.num, 'recording')}, {len(evaluation.failed)} failed, "
         f"{evaluation.labelled.unmapped} left out"
     )
     for title, value, name in (

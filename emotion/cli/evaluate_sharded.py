@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from emotion.cli import batch_sharded
+from emotion.cli.counting import several
 from emotion.cli.status_line import StatusLine
 from emotion.cli.workers import Workers, executor_of
 from emotion.core.config import Config
@@ -64,9 +65,9 @@ def recognise(
         batch_sharded.recognise(shards, executor, len(inputs.items))
         shards.finish()
         answers = [answer_of(record) for record in shards.records()]
-    where = f"{workers.count or ''} workers of Ray" if workers.ray else f"{workers.count} processes"
+    where = "Ray" if workers.ray else several(workers.count or 1, "process")
     about = {
-        "name": found.name, "device": where.strip(), "precision": config.engine.precision,
+        "name": found.name, "device": where, "precision": config.engine.precision,
         "engine": config.engine.engine,
     }  # fmt: skip
     return about, answers

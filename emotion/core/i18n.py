@@ -328,6 +328,13 @@ def error_pairs(error: EmotionError) -> tuple[Pair, Pair]:
     return (zh[0], error.message), (zh[1], error.hint)
 
 
+def public_pair(error: EmotionError) -> Pair:
+    """An error with its hint, without paths of this machine, in both languages."""
+    public = error.without_paths()
+    (message, _), (hint, _) = error_pairs(public)
+    return (f"{message}。{hint}" if hint else message), str(public)
+
+
 def warning_pair(warning: ResultWarning) -> Pair:
     """A warning in both languages; in English in both where its Chinese is not known."""
     code = warning.code

@@ -188,6 +188,7 @@ class _Process:
 
     def stop(self) -> None:
         """Waits for its end."""
+        self.connection.close()
         self._process.join(_LEAVE_S)
         if self._process.is_alive():
             self._process.kill()

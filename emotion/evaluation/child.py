@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from emotion.core.config import AudioConfig, Config, EngineConfig
 from emotion.core.errors import EmotionError
+from emotion.core.i18n import public_pair
 from emotion.corpus.remote import Remote
 from emotion.evaluation.answers import answer_all
 from emotion.evaluation.contenders import opened
@@ -126,7 +127,8 @@ def main() -> int:
     try:
         found = measure(Spec.loads(sys.stdin.read()))
     except EmotionError as e:
-        found = {"error": str(e), "error_for_all": str(e.without_paths())}
+        zh, en = public_pair(e)
+        found = {"error": str(e), "public": {"zh": zh, "en": en}}
     out.write(json.dumps(found) + "\n")
     out.flush()
     return 0

@@ -35,7 +35,7 @@ class Row:
     Attributes:
         model: What was asked for.
         error: Why there are no figures; None where there are.
-        error_for_all: The same without paths; None where it has none.
+        public: The same for visitors, without paths: ``zh`` and ``en``; None where it has none.
         load_s: From the start of the process until the model was ready, imports included.
         latency_s: Mean of single recordings, decoding included.
         took_s: All recordings together, as fast as the model can.
@@ -47,7 +47,7 @@ class Row:
 
     model: str
     error: str | None = None
-    error_for_all: str | None = None
+    public: Mapping[str, str] | None = None
     load_s: float | None = None
     latency_s: float | None = None
     took_s: float | None = None
@@ -67,7 +67,7 @@ class Row:
             "model": self.model,
             "title": self.title,
             "error": self.error,
-            "error_for_all": self.error_for_all,
+            "public": self.public,
         }
         if self.evaluation is None:
             return found
@@ -138,7 +138,7 @@ def _row(
     name: str, found: Mapping[str, Any], began: float, labelled: Labelled, labels: Sequence[str]
 ) -> Row:
     if "error" in found:
-        return Row(name, error=str(found["error"]), error_for_all=found.get("error_for_all"))
+        return Row(name, error=str(found["error"]), public=found.get("public"))
     answers = [
         Answer(error=one) if isinstance(one, str) else Answer(np.array(one))
         for one in found["answers"]

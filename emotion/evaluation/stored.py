@@ -37,10 +37,11 @@ def _public(row: Mapping[str, Any]) -> dict[str, Any]:
     kind, colon, rest = row["model"].rpartition(":")
     name = kind + colon + Path(rest).name
     return {
-        **{key: value for key, value in row.items() if key != "error_for_all"},
+        **{key: value for key, value in row.items() if key != "public"},
         "model": name,
         "title": name if row["title"] == row["model"] else row["title"],
-        "error": row["error"] and (row["error_for_all"] or row["error"]),
+        "error": row["public"]["en"] if row["public"] else row["error"],
+        "error_zh": row["public"]["zh"] if row["public"] else row["error"],
     }
 
 

@@ -105,7 +105,7 @@
     head.scope = 'row';
     made.append(head);
     if (row.error) {
-      const cell = make('td', 'is-problem', joined('not_measured', same(row.error)));
+      const cell = make('td', 'is-problem', joined('not_measured', [row.error_zh ?? row.error, row.error]));
       cell.colSpan = find('.mdl-table thead tr').children.length - 1;
       made.append(cell);
     } else {
