@@ -1,8 +1,9 @@
 """The classifier: logistic regression on mean features, folded into the network's linear head.
 
 It hears every recording whole, and with less weight one second of it alone: so it can judge short
-windows, too. As much weight on the seconds costs accuracy on whole recordings. Its regularisation
-counts what its logits vary within a recording: that halves this variance and costs no accuracy.
+windows, too. As much weight on the seconds costs accuracy on whole recordings. Where the recipe
+says so, it also hears each recording once in a worse condition. Its regularisation counts what its
+logits vary within a recording: that halves this variance and costs no accuracy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from emotion.models.network import Emotion2vec
+from tools.mini.changes import any_change
 from tools.mini.data import RATE_HZ, Clip, sampling_weights, speech_span
 from tools.mini.training import Recipe
 
@@ -76,10 +78,14 @@ def fit_head(
     value, vector = np.linalg.eigh(within / np.outer(scale, scale))
     soften = vector / np.sqrt(1 + recipe.smoothness * value) @ vector.T / scale[:, None]
     weight = sampling_weights(clips, recipe.corpus_power) * len(clips)
+    tables, weights = [whole, seconds], [weight, recipe.second_weight * weight]
+    if recipe.changed_weight:
+        tables.append(listen(model, [any_change(audio, rng) for audio in recordings])[0])
+        weights.append(recipe.changed_weight * weight)
     classifier = LogisticRegression(C=recipe.strength, max_iter=5000).fit(
-        (np.concatenate([whole, seconds]) - mean) @ soften,
-        np.tile([clip.label for clip in clips], 2),
-        sample_weight=np.concatenate([weight, recipe.second_weight * weight]),
+        (np.concatenate(tables) - mean) @ soften,
+        np.tile([clip.label for clip in clips], len(tables)),
+        sample_weight=np.concatenate(weights),
     )
     matrix, bias = classifier.coef_, classifier.intercept_
     if len(classifier.classes_) == 2:  # scikit-learn then keeps the second one's alone

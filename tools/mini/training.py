@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotion.models.network import Emotion2vec
+from tools.mini import degrade
 from tools.mini.bands import HOP, add_noise, change_microphone, frame_count
 from tools.mini.clip_targets import Described
 from tools.mini.data import Clip
@@ -56,11 +57,15 @@ class Recipe:
         clip_weight: Weight of the loss of the recording's figures.
         teacher_weight: Weight of the loss of what the teacher says of the recording.
         silent: Share of the batches that have silence around all recordings.
+        long_silent: Share of the batches that have up to 10 s of it.
+        phone, rooms, noisy: Shares of recordings by telephone, in rooms, in loud noise; their
+            targets are those of the recording before that.
         corpus_power: Of the head, see `sampling_weights`.
         strength: Of the head: inverse of the regularisation, ``C`` of scikit-learn.
         smoothness: Of the head: what the variance of its logits within a recording costs beside
             that regularisation.
         second_weight: Of the head: what a second of a recording counts, the whole being 1.
+        changed_weight: Of the head: what a recording in a worse condition counts.
     """
 
     seed: int = 0
@@ -81,10 +86,15 @@ class Recipe:
     clip_weight: float = 2.0
     teacher_weight: float = 3.0
     silent: float = 0.7
+    long_silent: float = 0.0
+    phone: float = 0.0
+    rooms: float = 0.0
+    noisy: float = 0.0
     corpus_power: float = 0.3
     strength: float = 0.05
     smoothness: float = 0.3
     second_weight: float = 0.3
+    changed_weight: float = 0.0
 
     def stages(self) -> list[Recipe]:
         """The recipe of each stage, in turn."""
@@ -101,6 +111,7 @@ class Recipe:
 
 SHORTEST, LONGEST = 120, 420  # frames of a batch, 100 a second
 MOST_SILENCE = 200  # frames
+LONG_SILENCE = 1000
 NEIGHBOURS = 400  # recordings of similar length that a batch is drawn from
 LIMIT = 4.0  # standard deviations of a recording's figures
 MINIMUM_STD = 1e-2
@@ -170,11 +181,23 @@ class Batches:
         frames = min(max(int(pool.size[rows].max()), SHORTEST), LONGEST)
         if torch.rand((), generator=g) < self.recipe.silent:
             frames += int(torch.randint(MOST_SILENCE, (), generator=g))
+        if self.recipe.long_silent and torch.rand((), generator=g) < self.recipe.long_silent:
+            frames += int(torch.randint(LONG_SILENCE, (), generator=g))
         bands, pitch = pool.crops(rows, frames, g)
         bands = change_microphone(bands, g)
         targets = frame_targets(bands, pitch)
         figures, taught = self._figures[voice, rows], self._taught[voice, rows]
-        return Batch(add_noise(bands, g), targets, figures, taught)
+        return Batch(add_noise(self._degraded(bands, g), g), targets, figures, taught)
+
+    def _degraded(self, bands: Tensor, g: torch.Generator) -> Tensor:
+        recipe = self.recipe
+        if recipe.rooms:
+            bands = degrade.in_rooms(bands, recipe.rooms, g)
+        if recipe.noisy:
+            bands = degrade.with_noise(bands, recipe.noisy, g)
+        if recipe.phone:
+            bands = degrade.by_telephone(bands, recipe.phone, g)
+        return bands
 
 
 class Trainer:
