@@ -194,6 +194,26 @@ def test_where_a_replica_is_gone_another_answers(
     assert (listed.status_code, listed.json()) == (200, {"jobs": []})
 
 
+def test_a_replica_that_ends_while_it_answers_is_told(
+    replicas: Replicas, client: httpx.Client
+) -> None:
+    client.cookies.set(COOKIE, TAGS[0], "127.0.0.1")
+    with bind("127.0.0.1", 0) as listener:
+        replicas.peers.known[TAGS[0]] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def break_off() -> None:
+            connection, _ = listener.accept()
+            connection.recv(100)
+            connection.close()
+
+        thread = threading.Thread(target=break_off)
+        thread.start()
+        answer = client.get(f"{replicas.urls[1]}/api/v1/runs", headers={"accept-language": "zh"})
+        thread.join()
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "model_not_ready"
+
+
 def test_a_client_that_leaves_ends_what_it_asked_for(
     replicas: Replicas, client: httpx.Client, wav: Wav
 ) -> None:

@@ -9,7 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import httpx
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
+
+from emotion.api.asking import language_of, request_id_of
+from emotion.api.problems import problem_response
+from emotion.core.errors import ModelNotReadyError
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +62,12 @@ class Forwarder:
             raise PeerGoneError(str(e)) from e
         except httpx.HTTPError as e:  # it ended while it answered
             logger.warning("a replica broke off: %s", e)
-            await send({"type": "http.response.start", "status": 502, "headers": []})
-            await send({"type": "http.response.body"})
+            error, asker = (
+                ModelNotReadyError(reason="the server is stopping"),
+                HTTPConnection(scope),
+            )
+            response = problem_response(error, language_of(asker), request_id_of(asker))
+            await response(scope, receive, send)
             return
         try:
             await _pass_back(answer, receive, send)
