@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import stat
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 
+from emotion.core.config import AudioConfig
 from emotion.core.options import RecognitionOptions
 from emotion.corpus.inputs import Input
 from emotion.corpus.part_worker import WorkerSetup
@@ -28,3 +33,23 @@ def clips(wav: Callable[..., Path], tmp_path: Path) -> list[Input]:
     made = [wav(0.6 + 0.1 * k, f"{k}.wav", seed=k) for k in range(6)]
     made[2] = broken
     return [Input(f"{k}", path, {"who": f"{k}"}) for k, path in enumerate(made)]
+
+
+@pytest.fixture
+def deadly(
+    worker_setup: WorkerSetup,
+    wav: Callable[..., Path],
+    convert: Callable[..., Path],
+    tmp_path: Path,
+) -> tuple[WorkerSetup, Input]:
+    """A recording that ends the process that decodes it, and the setup with which it does."""
+    if sys.platform == "win32":
+        pytest.skip("a script in place of FFmpeg")
+    program, real = tmp_path / "ffmpeg", imageio_ffmpeg.get_ffmpeg_exe()
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *deadly*) kill -9 $PPID;; esac\nexec "{real}" "$@"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    config = replace(worker_setup.config, audio=AudioConfig(ffmpeg=str(program)))
+    recording = convert(wav(0.8, "whole.wav"), "deadly.mp3")
+    return replace(worker_setup, config=config), Input("deadly", recording, {"who": "x"})

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import imageio_ffmpeg
 import psutil
 import pytest
 
@@ -47,7 +44,12 @@ def test_several_processes_give_what_one_gives(
 ) -> None:
     with PartWorker(worker_setup) as worker:
         alone = worker.records(clips)
-    together = _records(list(Processes(worker_setup, 2).run(split(clips, 2))))
+    with Processes(worker_setup, 2) as processes:
+        together = _records(list(processes.run(split(clips, 2))))
+        (first,) = split(clips[:1])
+        before = {child.pid for child in _children()}
+        assert len(list(processes.run([first]))) == 1  # by a process that is there already
+        assert {child.pid for child in _children()} == before
     assert [record.file for record in together] == [item.name for item in clips]
     for one, other in zip(alone, together, strict=True):
         assert one.columns == other.columns and one.error == other.error
@@ -75,7 +77,8 @@ def test_it_is_said_in_each_result_that_the_default_model_is_not_here(
 def test_a_part_whose_process_was_killed_is_done_again(
     worker_setup: WorkerSetup, clips: list[Input], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(Processes(worker_setup, 1).run(split(clips, 1))) as running:
+    with Processes(worker_setup, 1) as processes:
+        running = processes.run(split(clips, 1))
         found = [next(running)]
         (worker,) = _children()
         worker.kill()
@@ -85,21 +88,13 @@ def test_a_part_whose_process_was_killed_is_done_again(
     assert "done again" in caplog.text
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script in place of FFmpeg")
 def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
-    worker_setup: WorkerSetup, clips: list[Input], convert: Callable[..., Path], tmp_path: Path
+    deadly: tuple[WorkerSetup, Input], clips: list[Input]
 ) -> None:
-    assert isinstance(clips[0].source, Path)
-    deadly = convert(clips[0].source, "deadly.mp3")
-    program = tmp_path / "ffmpeg"
-    real = imageio_ffmpeg.get_ffmpeg_exe()
-    program.write_text(
-        f'#!/bin/sh\ncase "$*" in *deadly*) kill -9 $PPID;; esac\nexec "{real}" "$@"\n'
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    config = replace(worker_setup.config, audio=AudioConfig(ffmpeg=str(program)))
-    items = [*clips[:2], Input("deadly", deadly, {"who": "x"}), *clips[3:]]
-    found = _records(list(Processes(replace(worker_setup, config=config), 2).run(split(items, 3))))
+    setup, deadly_one = deadly
+    items = [*clips[:2], deadly_one, *clips[3:]]
+    with Processes(setup, 2) as processes:
+        found = _records(list(processes.run(split(items, 3))))
     assert [record.file for record in found] == [item.name for item in items]
     failed = [record for record in found if record.result is None]
     assert [(one.file, one.columns) for one in failed] == [("deadly", {"who": "x"})]

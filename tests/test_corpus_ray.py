@@ -66,6 +66,17 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_killed(
             assert other.result["scores"] == pytest.approx(one.result["scores"], abs=1e-5)
 
 
+def test_a_recording_that_ends_its_process_is_a_row_with_an_error(
+    cluster: None, deadly: tuple[WorkerSetup, Input], clips: list[Input]
+) -> None:
+    setup, deadly_one = deadly
+    items = [clips[0], deadly_one, clips[1]]
+    ((_, records),) = RayParts(setup, ClusterPlan(1, 1)).run(split(items))
+    assert [record.file for record in records] == [item.name for item in items]
+    assert [record.result is None for record in records] == [False, True, False]
+    assert records[1].error is not None and records[1].error["code"] == "worker_lost"
+
+
 def test_what_is_no_fault_of_a_recording_ends_it(
     cluster: None, worker_setup: WorkerSetup, clips: list[Input]
 ) -> None:

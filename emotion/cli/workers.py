@@ -97,7 +97,8 @@ def executor_of(workers: Workers, setup: WorkerSetup) -> Iterator[PartExecutor]:
     if workers.ray is None:
         from emotion.corpus.processes import Processes
 
-        yield Processes(setup, workers.count or 1, workers.cpus)
+        with Processes(setup, workers.count or 1, workers.cpus) as processes:
+            yield processes
         return
     from emotion.corpus.ray_cluster import connected
     from emotion.corpus.ray_executor import ClusterPlan, RayParts

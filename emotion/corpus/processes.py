@@ -47,7 +47,7 @@ class _Task:
 
 
 class Processes:
-    """Recognises parts in several processes.
+    """Recognises parts in several processes, which stay until the end; use it as a context manager.
 
     Args:
         setup: What they have to know.
@@ -59,9 +59,25 @@ class Processes:
         self._setup = setup
         self._count = count
         self._threads = threads or max(1, (os.cpu_count() or 1) // count)
+        self._processes: list[_Process] = []
         self._tasks: deque[_Task] = deque()
         self._lost: dict[int, int] = {}  # how often, by part
         self._single: dict[int, dict[int, Record]] = {}  # of parts that are done one by one
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all processes, and what they do."""
+        self._tasks.clear()
+        for process in self._processes:
+            process.ask_to_stop()
+        for process in self._processes:
+            process.stop()
+        self._processes.clear()
 
     def run(self, parts: Iterable[Part]) -> Generator[tuple[Part, list[Record]], None, None]:
         """Recognises parts; closing the generator stops what is under way.
@@ -77,33 +93,28 @@ class Processes:
             WorkerLostError: A process ends before its model is loaded.
         """
         self._tasks.extend(_Task(part) for part in parts)
-        processes = [
-            _Process(self._setup, self._threads) for _ in range(min(self._count, len(self._tasks)))
-        ]
+        while len(self._processes) < min(self._count, len(self._tasks)):
+            self._processes.append(_Process(self._setup, self._threads))
         try:
-            while self._tasks or any(process.task for process in processes):
-                for process in processes:
+            while self._tasks or any(process.task for process in self._processes):
+                for process in self._processes:
                     if process.idle and self._tasks:
                         process.give(self._tasks.popleft())
-                ready = wait([process.connection for process in processes])
-                for process in [one for one in processes if one.connection in ready]:
-                    yield from self._heard(process, processes)
-        finally:
-            for process in processes:
-                process.ask_to_stop()
-            for process in processes:
-                process.stop()
+                ready = wait([process.connection for process in self._processes])
+                for process in [one for one in self._processes if one.connection in ready]:
+                    yield from self._heard(process)
+        except BaseException:
+            self.close()
+            raise
 
-    def _heard(
-        self, process: _Process, processes: list[_Process]
-    ) -> Iterator[tuple[Part, list[Record]]]:
+    def _heard(self, process: _Process) -> Iterator[tuple[Part, list[Record]]]:
         try:
             told = process.connection.recv()
         except _GONE:
-            processes.remove(process)
+            self._processes.remove(process)
             process.stop()
             yield from self._mourn(process)
-            processes.append(_Process(self._setup, self._threads))
+            self._processes.append(_Process(self._setup, self._threads))
             return
         if isinstance(told, EmotionError):
             raise told

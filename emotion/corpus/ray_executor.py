@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotion.core.corpus_errors import ClusterError
 from emotion.core.errors import EmotionError
-from emotion.corpus.part_worker import PartWorker, WorkerSetup
+from emotion.corpus.part_worker import WorkerSetup
+from emotion.corpus.processes import Processes
 from emotion.corpus.ray_cluster import fit
 from emotion.corpus.ray_model import ModelFiles, place_model, share_model
 from emotion.corpus.rows import Record
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TRIES: Final = 3  # of a part whose worker is lost
+_RETRIES: Final = 3  # of a part whose worker is lost
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class RayParts:
 
         Raises:
             EmotionError: Something fails that is no fault of a recording.
-            ClusterError: Ray lost a part three times, or fails itself.
+            ClusterError: Ray lost the worker of a part four times, or fails itself.
         """
         by_number = {part.number: part for part in parts}
         if not by_number:
@@ -95,9 +96,10 @@ class RayParts:
         workers = min(self._workers, len(parts))
         logger.info("%d workers with %d CPUs and %d GPUs each", workers, self._cpus, self._gpus)
         rows = [
-            {"number": number, "items": pickle.dumps([item.absolute() for item in part.items])}
+            {"number": number, "items": pickle.dumps(tuple(item.absolute() for item in part.items))}
             for number, part in parts.items()
         ]
+        model = share_model(self._setup.model.folder)
         # A block for each part, so that what is lost with a worker is a part.
         parted = ray.data.from_items(rows, override_num_blocks=len(rows))
         with warnings.catch_warnings():
@@ -105,34 +107,39 @@ class RayParts:
             warnings.simplefilter("ignore", DeprecationWarning)
             dataset = parted.map_batches(
                 _Actor,
-                fn_constructor_args=(self._setup, share_model(self._setup.model.folder)),
+                fn_constructor_args=(self._setup, model, self._cpus),
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=workers),
                 num_cpus=self._cpus,
                 num_gpus=self._gpus,
-                max_task_retries=_TRIES,
+                max_task_retries=_RETRIES,
             )
         yield from dataset.iter_rows()
 
 
 class _Actor:
-    """A worker in the cluster; its model is loaded with the first part, so that errors are told."""
+    """A worker in the cluster. The model is in a process of its own, which a recording may end.
 
-    def __init__(self, setup: WorkerSetup, model: ModelFiles) -> None:
+    It is loaded with the first part, so that errors are told.
+    """
+
+    def __init__(self, setup: WorkerSetup, model: ModelFiles, cpus: int) -> None:
         logging.basicConfig(level=logging.WARNING)
-        self._setup, self._model = setup, model
-        self._worker: PartWorker | None = None
+        self._setup, self._model, self._cpus = setup, model, cpus
+        self._worker: Processes | None = None
 
     def __call__(self, batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, list[Any]]:
         """Recognises one part."""
+        part = Part(int(batch["number"][0]), pickle.loads(batch["items"][0]))
         try:
             if self._worker is None:
                 found = replace(self._setup.model, folder=place_model(self._model))
-                self._worker = PartWorker(replace(self._setup, model=found))
-            told: object = self._worker.records(pickle.loads(batch["items"][0]))
+                self._worker = Processes(replace(self._setup, model=found), 1, self._cpus)
+            ((_, records),) = self._worker.run([part])
+            told: object = records
         except EmotionError as e:
             told = e
-        return {"number": [int(batch["number"][0])], "records": [pickle.dumps(told)]}
+        return {"number": [part.number], "records": [pickle.dumps(told)]}
 
 
 @contextlib.contextmanager
