@@ -107,6 +107,8 @@ def test_a_replica_that_is_killed_is_started_again(server: tuple[Site, int], cli
         jobs = [_begin(client, site, clip) for _ in range(12)]
         replicas = _replicas(pid)
         replicas[0].kill()
+        _states(client, site, jobs[0])  # what was on its way to it is answered with 503
+        _states(client, site, next(job for job in jobs if job[:8] != jobs[0][:8]))
         found = [_states(client, site, job) for job in jobs]
         # Those of the other one are there still; those of the killed one are gone, and say so.
         assert {200} in found and {404} in found and all(len(codes) == 1 for codes in found)
