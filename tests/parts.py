@@ -1,4 +1,4 @@
-"""Recordings and a worker's setup, for the tests of several workers."""
+"""Recordings, a worker's setup and the command ``batch``, for the tests of many recordings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from emotion.cli import main
 from emotion.core.config import AudioConfig
 from emotion.core.options import RecognitionOptions
 from emotion.corpus.inputs import Input
@@ -53,3 +54,14 @@ def deadly(
     config = replace(worker_setup.config, audio=AudioConfig(ffmpeg=str(program)))
     recording = convert(wav(0.8, "whole.wav"), "deadly.mp3")
     return replace(worker_setup, config=config), Input("deadly", recording, {"who": "x"})
+
+
+@pytest.fixture
+def batch(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., int]:
+    """Runs the command with a tiny model; its tables lie in ``out``."""
+
+    def run(*arguments: object) -> int:
+        options = ["--model", tiny_checkpoint, "--device", "cpu", "--output-dir", tmp_path / "runs"]
+        return main(["batch", *map(str, options), *map(str, arguments)])
+
+    return run

@@ -12,23 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from emotion.cli import main
 from emotion.core.paths import PROJECT_DIR
 from emotion.corpus.journal import Journal, journal_of
 
 Wav = Callable[..., Path]
 Batch = Callable[..., int]
-
-
-@pytest.fixture
-def batch(tiny_checkpoint: Path, tmp_path: Path) -> Batch:
-    """Runs the command with a tiny model; its tables lie in ``out``."""
-
-    def run(*arguments: object) -> int:
-        options = ["--model", tiny_checkpoint, "--device", "cpu", "--output-dir", tmp_path / "runs"]
-        return main(["batch", *map(str, options), *map(str, arguments)])
-
-    return run
 
 
 @pytest.fixture

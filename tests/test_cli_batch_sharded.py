@@ -13,22 +13,10 @@ import pandas
 import psutil
 import pytest
 
-from emotion.cli import main
 from emotion.core.paths import PROJECT_DIR
 
 Wav = Callable[..., Path]
 Batch = Callable[..., int]
-
-
-@pytest.fixture
-def batch(tiny_checkpoint: Path, tmp_path: Path) -> Batch:
-    """Runs the command with a tiny model and two processes; its table lies in ``out``."""
-
-    def run(*arguments: object) -> int:
-        options = ["--model", tiny_checkpoint, "--device", "cpu", "--output-dir", tmp_path / "runs"]
-        return main(["batch", *map(str, options), *map(str, arguments)])
-
-    return run
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emotion.cli import batch_sharded, options
 from emotion.cli.asked import add_recognition, asked
 from emotion.cli.batch_progress import BatchProgress
+from emotion.cli.batch_sharded import BUNDLE
 from emotion.cli.counting import several
 from emotion.cli.quiet import quiet
 from emotion.cli.status_line import StatusLine
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from emotion.recognition.loaded_model import LoadedModel
     from emotion.storage.run_store import RunStore
 
-_BUNDLE: Final = ".zip"
 _SHOWN: Final = 5  # names in a plan
 
 
@@ -81,8 +81,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     workers = asked_workers(args)
     outs = _outs(args) if workers is None else [batch_sharded.folder_of(args, wanted)]
     limits = ArchiveLimits(member_bytes=config.audio.max_upload_bytes)
-    if args.at_once is not None and not 1 <= args.at_once <= 256:
-        raise ConfigError(option="at-once", value=args.at_once, expected="1 to 256")
+    options.check_ranges(args, {"at-once": (1, 256)})
     if config.audio.ffmpeg:
         ffmpeg_path(config.audio.ffmpeg)
     inputs = find_inputs(args.inputs, limits)
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         print(f"{outs[0]} is complete; --overwrite makes it again", file=sys.stderr)
         return 0
     if workers is not None:
-        return batch_sharded.run(args, config, wanted, inputs, workers)
+        return batch_sharded.run(args, config, wanted, outs[0], inputs, workers)
     with stoppable(), quiet(args.verbose):
         model = open_model(config, StatusLine().show)
         return _run(args, config, wanted, outs, inputs, limits, model)
@@ -111,6 +110,7 @@ def _run(
 ) -> int:
     from emotion.corpus.executor import AT_ONCE, Executor, Work
     from emotion.corpus.journal import Journal
+    from emotion.corpus.tables import outcome_of
     from emotion.storage.run_store import RunStore
 
     store = RunStore(config.server.outputs_dir)
@@ -136,8 +136,7 @@ def _run(
                 progress.note(f"{journal.done} of {len(inputs.items)} done; continue with --resume")
                 raise
         _write(outs, journal, inputs, store)
-        for record in journal.records():
-            counts[record.result["emotion"] if record.result else "failed"] += 1
+        counts.update(map(outcome_of, journal.records()))
         journal.finish()
     progress.summary(counts)
     for out in outs:
@@ -150,7 +149,7 @@ def _write(outs: Sequence[Path], journal: Journal, inputs: Inputs, store: RunSto
     from emotion.corpus.tables import write_table
 
     for out in reversed(outs):  # the first stands for a batch that is complete
-        if out.suffix.lower() == _BUNDLE:
+        if out.suffix.lower() == BUNDLE:
             write_bundle(out, journal.records, inputs.columns, store.files)
         else:
             write_table(out, journal.records(), inputs.columns)
@@ -164,7 +163,7 @@ def _outs(args: argparse.Namespace) -> list[Path]:
     """
     from emotion.corpus.tables import WRITERS
 
-    known = (*WRITERS, _BUNDLE)
+    known = (*WRITERS, BUNDLE)
     for out in args.out or ():
         if out.suffix.lower() not in known:
             expected = f"a name that ends in {', '.join(known)}"
@@ -178,7 +177,7 @@ def _outs(args: argparse.Namespace) -> list[Path]:
 
 
 def _bundled(outs: Sequence[Path]) -> bool:
-    return any(out.suffix.lower() == _BUNDLE for out in outs)
+    return any(out.suffix.lower() == BUNDLE for out in outs)
 
 
 def _complete(out: Path, retry_failed: bool) -> bool:

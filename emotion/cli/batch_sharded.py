@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from emotion.cli.batch_progress import BatchProgress
 from emotion.cli.status_line import StatusLine
@@ -18,7 +18,10 @@ from emotion.core.options import RecognitionOptions
 
 if TYPE_CHECKING:
     from emotion.corpus.inputs import Inputs
+    from emotion.corpus.part_worker import WorkerSetup
     from emotion.corpus.shards import Shards
+
+BUNDLE: Final = ".zip"
 
 
 def folder_of(args: argparse.Namespace, wanted: RecognitionOptions) -> Path:
@@ -27,11 +30,12 @@ def folder_of(args: argparse.Namespace, wanted: RecognitionOptions) -> Path:
     Raises:
         ConfigError: Other than one is given, or options that need run folders.
     """
+    from emotion.corpus.tables import WRITERS
+
     outs: list[Path] = list(args.out or ())
     if args.dry_run and not outs:
         return Path()
-    known = (".csv", ".jsonl", ".parquet", ".zip")
-    if len(outs) != 1 or outs[0].suffix.lower() in known:
+    if len(outs) != 1 or outs[0].suffix.lower() in (*WRITERS, BUNDLE):
         expected = "one folder with --workers and --ray; --format chooses what is in it"
         raise ConfigError(option="out", value=", ".join(map(str, outs)) or None, expected=expected)
     if args.keep_runs or wanted.embedding or wanted.exports:
@@ -44,6 +48,7 @@ def run(
     args: argparse.Namespace,
     config: Config,
     wanted: RecognitionOptions,
+    folder: Path,
     inputs: Inputs,
     workers: Workers,
 ) -> int:
@@ -53,7 +58,6 @@ def run(
     from emotion.corpus.shards import PART_SIZE, Shards
     from emotion.recognition.opening import find_model
 
-    folder = folder_of(args, wanted)
     with stoppable():
         found = find_model(config, StatusLine().show)
         setup = WorkerSetup(found, config, wanted, args.at_once or AT_ONCE)
@@ -93,7 +97,7 @@ def recognise(shards: Shards, executor: PartExecutor, total: int) -> BatchProgre
     return progress
 
 
-def about(setup: Any) -> dict[str, Any]:
+def about(setup: WorkerSetup) -> dict[str, Any]:
     """What must stay the same when a table is continued."""
     engine = setup.config.engine
     model = {"model": setup.model.name, "engine": engine.engine, "precision": engine.precision}

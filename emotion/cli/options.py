@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -61,6 +62,48 @@ def add_export_language(parser: argparse.ArgumentParser, flag: str) -> None:
     """Adds the option for the language of exported files."""
     text = "language of the names in exported files; en by default"
     parser.add_argument(flag, choices=get_args(ExportLanguage), default="en", help=text)
+
+
+def add_ray(group: Any, what: str) -> None:
+    """Adds the option for a Ray cluster."""
+    text = (
+        f"{what}: HOST:PORT, auto for the one of this machine, or no address for a private one "
+        "that is started here"
+    )
+    group.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help=text)
+
+
+def check_ranges(args: argparse.Namespace, ranges: Mapping[str, tuple[int, int]]) -> None:
+    """Checks whole numbers that may be left out.
+
+    Args:
+        args: The command line.
+        ranges: The least and the greatest value of each option.
+
+    Raises:
+        ConfigError: One is outside.
+    """
+    for name, (least, most) in ranges.items():
+        value = getattr(args, name.replace("-", "_"))
+        if value is not None and not least <= value <= most:
+            raise ConfigError(option=name, value=value, expected=f"{least} to {most}")
+
+
+def check_together(args: argparse.Namespace, names: Iterable[str], needs: str) -> None:
+    """Refuses options that need another one, which is not there.
+
+    Args:
+        args: The command line.
+        names: These options.
+        needs: What they need.
+
+    Raises:
+        ConfigError: One is given.
+    """
+    for name in names:
+        value = getattr(args, name.replace("-", "_"))
+        if value is not None:
+            raise ConfigError(option=name, value=value, expected=f"given together with {needs}")
 
 
 def exports(text: str) -> tuple[str, ...] | None:

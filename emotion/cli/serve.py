@@ -9,10 +9,9 @@ from typing import Any, Final
 from emotion.cli import options
 from emotion.cli.status_line import StatusLine
 from emotion.core.config import Config
-from emotion.core.errors import ConfigError
 
 # Options of several replicas, with their least and greatest values.
-_REPLICAS: Final = (("replicas", 1, 1000), ("replica-cpus", 1, 1000), ("replica-gpus", 0, 1))
+_REPLICAS: Final = {"replicas": (1, 1000), "replica-cpus": (1, 1000), "replica-gpus": (0, 1)}
 
 
 def add(commands: Any) -> None:
@@ -45,11 +44,7 @@ def add(commands: Any) -> None:
 
 def _add_replicas(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("several replicas")
-    text = (
-        "serve with replicas on a Ray cluster: HOST:PORT, auto for the one of this machine, or no "
-        "address for a private one that is started here"
-    )
-    group.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help=text)
+    options.add_ray(group, "serve with replicas on a Ray cluster")
     text = "how many; they share the folder --output-dir (2)"
     group.add_argument("--replicas", type=int, metavar="N", help=text)
     group.add_argument("--replica-cpus", type=int, metavar="N", help="cores of each (1)")
@@ -70,13 +65,9 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Serves until interrupted."""
-    for name, least, most in _REPLICAS:
-        value = getattr(args, name.replace("-", "_"))
-        if value is not None and args.ray is None:
-            raise ConfigError(option=name, value=value, expected="given together with --ray")
-        if value is not None and not least <= value <= most:
-            raise ConfigError(option=name, value=value, expected=f"{least} to {most}")
+    options.check_ranges(args, _REPLICAS)
     if args.ray is None:
+        options.check_together(args, _REPLICAS, "--ray")
         from emotion.server import serve
 
         serve(config)

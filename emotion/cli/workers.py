@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from emotion.cli import options
 from emotion.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from emotion.corpus.shards import Part
 
 _MOST: Final = 10_000
-_NEEDS: Final = "given together with --workers or --ray"
+_OF_EACH: Final = ("worker-cpus", "worker-gpus", "part-size")
+_RANGES: Final = {
+    "workers": (1, _MOST), "worker-cpus": (1, _MOST), "worker-gpus": (0, 1), "part-size": (1, _MOST)
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many recordings, several workers")
     text = "share the work among N processes of this machine, or N workers of a Ray cluster"
     group.add_argument("--workers", type=int, metavar="N", help=text)
-    text = (
-        "share the work among workers of a Ray cluster: HOST:PORT, auto for the one of this "
-        "machine, or no address for a private one that is started here"
-    )
-    group.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help=text)
+    options.add_ray(group, "share the work among workers of a Ray cluster")
     text = "cores of each worker (the machine's, shared; 2 with --ray)"
     group.add_argument("--worker-cpus", type=int, metavar="N", help=text)
     text = "GPUs of each worker of a Ray cluster, 0 or 1 (0)"
@@ -71,19 +71,12 @@ def asked_workers(args: argparse.Namespace) -> Workers | None:
     Raises:
         ConfigError: An option has a value that it cannot have, or lacks one that it needs.
     """
-    for name, least, most in (
-        ("workers", 1, _MOST), ("worker-cpus", 1, _MOST), ("worker-gpus", 0, 1),
-        ("part-size", 1, _MOST),
-    ):  # fmt: skip
-        value = getattr(args, name.replace("-", "_"))
-        if value is not None and not least <= value <= most:
-            raise ConfigError(option=name, value=value, expected=f"{least} to {most}")
-        if value is not None and name != "workers" and args.workers is None and args.ray is None:
-            raise ConfigError(option=name, value=value, expected=_NEEDS)
+    options.check_ranges(args, _RANGES)
+    if args.workers is None and args.ray is None:
+        options.check_together(args, _OF_EACH, "--workers or --ray")
+        return None
     if args.worker_gpus and args.ray is None:
         raise ConfigError(option="worker-gpus", value=args.worker_gpus, expected="used with --ray")
-    if args.workers is None and args.ray is None:
-        return None
     return Workers(args.workers, args.worker_cpus, args.worker_gpus or 0, args.ray, args.part_size)
 
 

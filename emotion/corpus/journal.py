@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -60,7 +60,7 @@ class Journal:
         self.path = journal_of(table)
         self._table = table
         self._header: dict[str, Any] = {"version": _VERSION, "about": dict(about)}
-        self._keys = list(keys_of(inputs))
+        self._keys = [key for key, _ in keys_of(inputs)]
         self._places = [_ABSENT] * len(inputs)
         with self._reported():
             table.parent.mkdir(parents=True, exist_ok=True)
@@ -199,31 +199,31 @@ def refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
             raise JournalError(file=path, reason=reason)
 
 
-def keys_of(inputs: Sequence[Input]) -> Iterator[str]:
-    """What tells recordings apart: the name, how often it came before, and the file's state."""
+def keys_of(inputs: Iterable[Input]) -> Iterator[tuple[str, int]]:
+    """What tells recordings apart, and how large their files are.
+
+    Yields:
+        The name, how often it came before, and the file's state, as one text; and the size in
+        bytes, 0 where it is not known.
+    """
     seen: dict[str, int] = {}
     for item in inputs:
-        key = f"{item.name}\t{_state(item)}"
+        state, size_bytes = _state(item)
+        key = f"{item.name}\t{state}"
         seen[key] = seen.get(key, 0) + 1
-        yield f"{key}\t{seen[key]}"
+        yield f"{key}\t{seen[key]}", size_bytes
 
 
-def size_of(item: Input) -> int:
-    """Bytes of a recording's file; 0 where that is not known."""
-    source = item.source
-    if isinstance(source, Remote):
-        return source.size_bytes or 0
-    found = _stat(source) if isinstance(source, Path) else None
-    return found.st_size if found else 0
-
-
-def _state(item: Input) -> str:
+def _state(item: Input) -> tuple[str, int]:
     source = item.source.whole if isinstance(item.source, Excerpt) else item.source
     if isinstance(source, Remote):
-        return f"{source.size_bytes}"
+        return f"{source.size_bytes}", source.size_bytes or 0
     path = source.archive if isinstance(source, Packed) else source
     found = _stat(path) if isinstance(path, Path) else None
-    return f"{found.st_size}\t{found.st_mtime_ns}" if found else "missing"
+    if found is None:
+        return "missing", 0
+    alone = isinstance(item.source, Path)  # not a part of something larger
+    return f"{found.st_size}\t{found.st_mtime_ns}", found.st_size if alone else 0
 
 
 def _stat(path: Path) -> os.stat_result | None:

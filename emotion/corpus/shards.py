@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +22,10 @@ from typing import Any, Final
 from emotion.core.corpus_errors import JournalError, TableExistsError
 from emotion.core.errors import ConfigError, OutputError
 from emotion.corpus.inputs import Input, Inputs
-from emotion.corpus.journal import keys_of, refuse_changes, size_of
+from emotion.corpus.journal import keys_of, refuse_changes
 from emotion.corpus.locks import WriterLock
 from emotion.corpus.rows import Record
-from emotion.corpus.tables import WRITERS, outcomes_of, read_jsonl, write_table
+from emotion.corpus.tables import FAILED, WRITERS, outcome_of, outcomes_of, read_jsonl, write_table
 from emotion.storage.whole_files import write_whole
 
 PART_SIZE: Final = 64  # recordings; what a kill loses is at most a part of each worker
@@ -31,7 +33,6 @@ _PART_BYTES: Final = 256 << 20  # so that parts of hour-long recordings have few
 _VERSION: Final = 1
 _PLAN: Final = "_plan.json"
 _COMPLETE: Final = "_SUCCESS"
-_FAILED: Final = "failed"
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,37 @@ class Part:
     Attributes:
         number: From 0.
         items: The recordings, in order.
+        digest: What tells it apart: its recordings and the states of their files.
     """
 
     number: int
     items: tuple[Input, ...]
+    digest: str = ""
 
 
-def split(items: Sequence[Input], size: int = PART_SIZE) -> list[Part]:
-    """Recordings in parts, in order.
+def split(items: Iterable[Input], size: int = PART_SIZE) -> list[Part]:
+    """Recordings in parts, in order; looks at each file once.
 
     Args:
         items: The recordings.
         size: Of a part, at most; also closed at 256 MB of files.
     """
     parts: list[Part] = []
-    begun: list[Input] = []
+    begun: list[tuple[Input, str]] = []
     size_bytes = 0
-    for item in items:
-        own = size_of(item)
+    first, second = itertools.tee(items)
+    for item, (key, own) in zip(first, keys_of(second), strict=True):
         if begun and (len(begun) >= size or size_bytes + own > _PART_BYTES):
-            parts.append(Part(len(parts), tuple(begun)))
+            parts.append(_part(len(parts), begun))
             begun, size_bytes = [], 0
-        begun.append(item)
+        begun.append((item, key))
         size_bytes += own
-    return [*parts, Part(len(parts), tuple(begun))] if begun else parts
+    return [*parts, _part(len(parts), begun)] if begun else parts
+
+
+def _part(number: int, begun: Sequence[tuple[Input, str]]) -> Part:
+    digest = hashlib.sha256("\n".join(key for _, key in begun).encode("utf-8", "replace"))
+    return Part(number, tuple(item for item, _ in begun), digest.hexdigest()[:16])
 
 
 class Shards:
@@ -111,8 +119,11 @@ class Shards:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = WriterLock(folder, folder / _PLAN)
         try:
-            self._begin(about, inputs.items, resume and not overwrite, overwrite)
-            self._done = {part.number for part in self.parts if self.path(part).exists()}
+            self._begin(about, resume and not overwrite, overwrite)
+            with self._reported():
+                names = set(os.listdir(folder))
+            self._done = {part.number for part in self.parts if self.path(part).name in names}
+            self._added: dict[int, Counter[str]] = {}  # outcomes of the parts that were added
             if retry_failed:
                 self._forget_failed()
         except BaseException:
@@ -152,9 +163,10 @@ class Shards:
             raise ValueError(f"part {part.number} was given the rows of other recordings")
         write_table(self.path(part), records, self._columns)
         self._done.add(part.number)
+        self._added[part.number] = Counter(map(outcome_of, records))
 
     def outcomes(self) -> Counter[str]:
-        """Recordings by emotion; those that failed under ``failed``. Reads all parts.
+        """Recordings by emotion; those that failed under ``failed``. Reads parts of earlier runs.
 
         Raises:
             JournalError: A part cannot be read.
@@ -162,7 +174,7 @@ class Shards:
         counts: Counter[str] = Counter()
         for part in self.parts:
             if part.number in self._done:
-                counts.update(self._outcomes(part))
+                counts.update(self._added.get(part.number) or self._outcomes(part))
         return counts
 
     def records(self) -> Iterator[Record]:
@@ -200,18 +212,16 @@ class Shards:
 
     def _forget_failed(self) -> None:
         for part in self.parts:
-            if part.number in self._done and _FAILED in self._outcomes(part):
+            if part.number in self._done and FAILED in self._outcomes(part):
                 self._done.discard(part.number)
 
-    def _begin(
-        self, about: Mapping[str, Any], items: Sequence[Input], resume: bool, overwrite: bool
-    ) -> None:
+    def _begin(self, about: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
         plan = self._folder / _PLAN
         now = {
             "version": _VERSION,
             "about": {**about, "format": self._suffix.removeprefix(".")},
             "columns": list(self._columns),
-            "parts": self._digests(items),
+            "parts": [part.digest for part in self.parts],
         }
         if plan.exists() and not (resume or overwrite):
             raise TableExistsError(file=self._folder)
@@ -221,14 +231,6 @@ class Shards:
         else:
             self._remove_all()
             write_whole(plan, lambda file: json.dump(now, file, ensure_ascii=False))
-
-    def _digests(self, items: Sequence[Input]) -> list[str]:
-        """What tells a part apart: its recordings and the states of their files."""
-        keys = keys_of(items)
-        return [
-            hashlib.sha256("\n".join(next(keys) for _ in part.items).encode()).hexdigest()[:16]
-            for part in self.parts
-        ]
 
     def _remove_partial(self) -> None:
         with self._reported():

@@ -22,7 +22,7 @@ from emotion.corpus.rows import COLUMNS, Kind, Record, Value, input_names, row_o
 _ENCODING: Final = "utf-8-sig"  # Excel takes UTF-8 only with a byte order mark
 _ROWS_AT_ONCE: Final = 1000  # of Parquet: a row group
 _DECIMALS: Final = 4
-_FAILED: Final = "failed"
+FAILED: Final = "failed"
 
 
 def write_table(path: Path, records: Iterable[Record], columns: Sequence[str] = ()) -> None:
@@ -110,8 +110,12 @@ WRITERS: Final[dict[str, Callable[[Path, Iterable[Record], Sequence[str]], None]
 }
 
 
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file.
+
+    Args:
+        path: The file.
+        columns: Only these; all by default.
 
     Raises:
         OSError: It cannot be opened.
@@ -120,7 +124,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
+        for batch in file.iter_batches(columns=columns):
             yield from batch.to_pylist()
 
 
@@ -137,6 +141,11 @@ def read_jsonl(path: Path) -> Iterator[Record]:
             yield Record.from_dict(json.loads(line))
 
 
+def outcome_of(record: Record) -> str:
+    """The emotion of a recording; ``failed`` where it has none."""
+    return str(record.result["emotion"]) if record.result else FAILED
+
+
 def outcomes_of(path: Path) -> Iterator[str]:
     """The emotion of each recording in a table that `write_table` wrote; ``failed`` for failures.
 
@@ -148,14 +157,15 @@ def outcomes_of(path: Path) -> Iterator[str]:
     rows: Iterable[Mapping[str, Any]]
     with contextlib.ExitStack() as open_files:
         if path.suffix.lower() == ".jsonl":
-            rows = map(row_of, read_jsonl(path))
-        elif path.suffix.lower() == ".parquet":
-            rows = read_parquet(path)
+            yield from map(outcome_of, read_jsonl(path))
+            return
+        if path.suffix.lower() == ".parquet":
+            rows = read_parquet(path, ["status", "emotion"])
         else:
             file = open_files.enter_context(path.open(encoding=_ENCODING, newline=""))
             rows = csv.DictReader(file)
         for row in rows:
-            yield _FAILED if row["status"] == _FAILED else str(row["emotion"])
+            yield FAILED if row["status"] == FAILED else str(row["emotion"])
 
 
 def _header(own: Iterable[str]) -> list[str]:
