@@ -94,7 +94,7 @@ class RayParts:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         workers = min(self._workers, len(parts))
-        logger.info("%d workers with %d CPUs and %d GPUs each", workers, self._cpus, self._gpus)
+        logger.info("workers: %d; of each, CPUs: %d, GPUs: %d", workers, self._cpus, self._gpus)
         rows = [
             {"number": number, "items": pickle.dumps(tuple(item.absolute() for item in part.items))}
             for number, part in parts.items()
