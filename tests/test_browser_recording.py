@@ -57,6 +57,27 @@ def slow_line(page: Any, bytes_per_s: int) -> Iterator[None]:
     session.detach()
 
 
+@contextmanager
+def held_upload(page: Any) -> Iterator[None]:
+    """The upload that the first thing in here begins ends behind it."""
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route(UPLOAD, hold)
+    yield
+    held.pop().continue_()
+    page.unroute(UPLOAD)
+
+
+def expect_note(page: Any, text: str) -> None:
+    """The note below the player says this."""
+    note = page.locator("#audio-note")
+    expect(note).to_be_visible()  # else its inner text would be that of all notes
+    expect(note).to_contain_text(text, use_inner_text=True)
+
+
 @pytest.mark.parametrize("prefix", ["17_page_refuses", "18_page_refuses"])
 def test_what_browsers_and_phones_record_is_accepted(
     visit: Open, fake_site: Site, prefix: str
@@ -93,7 +114,7 @@ def test_what_the_browser_cannot_play_gets_a_preview_and_is_recognised_itself(
     avi = convert(wav(2.0), "clip.avi")
     page.locator("#audio-input input[type=file]").set_input_files(avi)
     wait_for_player(page, "clip.mp3")
-    expect(page.locator("#audio-note")).to_contain_text("识别用的仍是原文件", use_inner_text=True)
+    expect_note(page, "识别用的仍是原文件")
     # The shape of the sound is drawn, so the browser has decoded it.
     expect(page.locator("#audio-input #duration, #audio-input time").last).to_have_text("0:02")
     start(page)
@@ -117,7 +138,7 @@ def test_start_does_not_wait_for_the_preview(
     monkeypatch.setattr(previews, "_write_mp3", held)
     page = visit(fake_site)
     drop(page, convert(wav(2.0), "clip.avi"))
-    expect(page.locator("#audio-note")).to_contain_text("Preparing", use_inner_text=True)
+    expect_note(page, "Preparing")
     start(page)
     expect(finished(page).locator(".file")).to_have_text("clip.avi")
     gate.set()
@@ -141,7 +162,7 @@ def test_a_late_preview_does_not_replace_another_recording(
     monkeypatch.setattr(previews, "_write_mp3", held)
     page = visit(fake_site)
     drop(page, convert(wav(2.0), "clip.avi"))
-    expect(page.locator("#audio-note")).to_contain_text("Preparing", use_inner_text=True)
+    expect_note(page, "Preparing")
     assert begun.wait(30)  # FFmpeg may take its time to decode
     drop(page, wav(1.0, "other.wav"))
     wait_for_player(page, "other.wav")
@@ -192,7 +213,7 @@ def test_start_right_after_stop_waits_for_the_upload_and_three_clicks_are_one_ru
         page.locator("#audio-input button.stop-button").click()
         # Three clicks of the page itself: Playwright would wait for the button to be enabled.
         page.evaluate("for (const _ of '123') document.getElementById('start-button').click()")
-        expect(page.locator("#audio-note")).to_contain_text("正在上传，传完后", use_inner_text=True)
+        expect_note(page, "正在上传，传完后")
         expect(page.locator("#start-button")).to_be_disabled()
         finished(page)
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
@@ -249,13 +270,29 @@ def test_start_waits_for_a_file_that_is_being_uploaded(
     visit: Open, fake_site: Site, wav: Callable[..., Path]
 ) -> None:
     page = visit(fake_site)
-    with slow_line(page, 40_000):  # 64 kB take 1.6 s
-        with page.expect_request(UPLOAD):
-            drop(page, wav(2.0, "slow.wav"))
+    with held_upload(page):
+        drop(page, wav(2.0, "slow.wav"))
         start(page)
-        expect(page.locator("#audio-note")).to_contain_text("Uploading", use_inner_text=True)
-        expect(finished(page).locator(".file")).to_have_text("slow.wav")
+        expect(page.locator("#audio-input .uploading")).to_be_visible()
+        expect(page.locator("#result-card")).to_contain_text("No result yet")
+    expect(finished(page).locator(".file")).to_have_text("slow.wav")
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
+
+
+def test_a_cleared_recording_ends_no_wait_for_the_next(
+    visit: Open, fake_site: Site, wav: Callable[..., Path]
+) -> None:
+    page = visit(fake_site)
+    with held_upload(page):
+        drop(page, wav(2.0, "slow.wav"))
+        # A busy page tells only now that the one before was cleared.
+        page.evaluate("""() => {
+          window.emotionPage.beforePreview(null);
+          window.begun = window.emotionPage.beforeStart(null, '', 'utterance');
+        }""")
+        expect_note(page, "Uploading")
+    audio, missing, _ = page.evaluate("() => window.begun")
+    assert (audio["orig_name"], missing) == ("slow.wav", "")
 
 
 def test_start_waits_for_the_example(

@@ -95,7 +95,9 @@
 
   /** Asks for a preview only where one is needed. */
   async function beforePreview(audio) {
-    settle(audio);
+    // None may be told late: the one before was cleared, and the next is already on its way.
+    if (audio) settle(audio);
+    else forget();
     current = audio?.path;
     if (!audio || await playable(audio.url)) return [null];
     if (audio.path === current) note('preparing');
