@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from emotion.models.network import Emotion2vec
 from tests.mini_clips import RATE_HZ, make_clips, recordings_of, tone
 from tools.mini import evaluate
 from tools.mini.bands import BANDS, frame_count
+from tools.mini.changes import any_change
 from tools.mini.clip_targets import Described, describe
 from tools.mini.data import Clip
 from tools.mini.head import NEVER, fit_head, listen, one_second
@@ -39,7 +41,7 @@ def model() -> Emotion2vec:
 
 # -- training -----------------------------------------------------------------------------------
 
-RECIPE = Recipe(epochs=1.0, batch=8, voices=2, warmup_steps=2)
+RECIPE = Recipe(epochs=1.0, batch=8, voices=2, warmup_steps=2, long_silent=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,30 @@ def test_silence_lies_around_some_batches(batches: Batches) -> None:
     lengths = [batches(step).bands.shape[1] for step in range(20)]
     assert min(lengths) == SHORTEST  # recordings are of one second
     assert SHORTEST + 100 < max(lengths) < SHORTEST + MOST_SILENCE
+
+
+def test_long_silence_has_half_as_many_recordings(batches: Batches) -> None:
+    always = copy.copy(batches)
+    always.recipe = dataclasses.replace(RECIPE, silent=0.0, long_silent=1.0)
+    made = [always(step).bands for step in range(20)]
+    assert {len(bands) for bands in made} == {RECIPE.batch // 2}
+    assert max(bands.shape[1] for bands in made) > SHORTEST + MOST_SILENCE
+
+
+@pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.5, 0.75), (0.0, 0.5)])
+def test_a_small_corpus_is_drawn_more_often(power: float, share: float) -> None:
+    audio = tone(200.0)
+    names = ["large" if k % 10 else "small" for k in range(1000)]
+    clips = [
+        Clip(Path(f"{k}.wav"), 3 * (k // 10 % 2), f"{name}{k % 5}", name)
+        for k, name in enumerate(names)
+    ]
+    figures = np.array([[name == "large"] for name in names], np.float32)
+    pitch = [np.zeros(frame_count(len(audio)), np.uint8)] * 1000
+    recipe = dataclasses.replace(RECIPE, batch=64, draw_power=power)
+    drawing = Batches(clips, [[audio] * 1000], [Described(figures, pitch)], recipe)
+    drawn = torch.cat([drawing(step).figures[:, 0] for step in range(60)])
+    assert float((drawn > 0).float().mean()) == pytest.approx(share, abs=0.03)
 
 
 def test_recordings_of_a_batch_are_of_similar_length() -> None:
@@ -162,38 +188,10 @@ def test_resumed_run_is_the_same_run(batches: Batches, tmp_path: Path) -> None:
         Trainer(batches, dataclasses.replace(RECIPE, seed=1)).load(tmp_path / "t.pt")
 
 
-def test_later_stages_are_on_more_voices_and_begin_where_the_one_before_ended(
-    batches: Batches, tmp_path: Path
-) -> None:
-    recipe = dataclasses.replace(RECIPE, refinements=2, refine_voices=2, refine_epochs=0.5)
-    first, *later = recipe.stages()
-    assert first == recipe
-    assert [stage.voices for stage in later] == [2, 2]
-    assert len({stage.seed for stage in later}) == 2
-    one = Trainer(batches, first)
-    for step in range(2):
-        one.train_step(batches(step))
-    one.save(tmp_path / "0.pt")
-    other = Trainer(batches, later[0])
-    other.begin_with(tmp_path / "0.pt")
-    assert (other.step, other.steps_before) == (0, 2)
-    for a, b in zip(one.average.parameters(), other.average.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert (
-        other.optimizer.state_dict()["state"].keys() == one.optimizer.state_dict()["state"].keys()
-    )
-    other.train_step(batches(0))
-    assert other.optimizer.param_groups[0]["lr"] <= recipe.refine_rate
-    other.save(tmp_path / "1.pt")
-    last = Trainer(batches, later[1])
-    last.begin_with(tmp_path / "1.pt")
-    assert last.steps_before == 3
-
-
 # -- head ---------------------------------------------------------------------------------------
 
 
-HEAD = Recipe(strength=1.0)
+HEAD = Recipe(strength=1.0, changes=0)
 
 
 def test_head_tells_the_labels_and_leaves_the_rest(model: Emotion2vec) -> None:
@@ -230,6 +228,38 @@ def test_smooth_head_jumps_less_within_a_recording(model: Emotion2vec) -> None:
         found = evaluate.predict(model, clips, recordings)
         assert (found.logits.argmax(1) == found.label).mean() > 0.95
     assert jumps[1] < 0.8 * jumps[0]
+
+
+def test_steady_head_changes_less_with_the_condition(model: Emotion2vec) -> None:
+    clips = make_clips(4)
+    recordings = recordings_of(clips)
+    whole, _ = listen(model, recordings)
+    rng = np.random.default_rng(HEAD.seed)  # draws what the head hears
+    for audio in recordings:
+        one_second(audio, rng)
+    changed, _ = listen(model, [any_change(audio, rng) for audio in recordings])
+    moved = []
+    for steadiness in (0.0, 30.0):
+        recipe = dataclasses.replace(HEAD, changes=1, changed_weight=0.0, steadiness=steadiness)
+        fit_head(model, clips, recordings, recipe)
+        matrix = model.head.weight[[0, 3, 6]].detach().double().numpy()
+        between = np.trace(matrix @ np.cov(whole.T) @ matrix.T)
+        moved.append(np.square((changed - whole) @ matrix.T).sum(1).mean() / between)
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_head_learns_from_changed_recordings(model: Emotion2vec) -> None:
+    clips = make_clips(4)
+    recordings = recordings_of(clips)
+    rng = np.random.default_rng(5)
+    changed = [any_change(audio, rng) for audio in recordings]
+    right = []
+    for weight in (0.0, 1.0):
+        recipe = dataclasses.replace(HEAD, changes=2, changed_weight=weight, steadiness=0.0)
+        fit_head(model, clips, recordings, recipe)
+        found = evaluate.predict(model, clips, changed)
+        right.append((found.logits.argmax(1) == found.label).mean())
+    assert right[1] > right[0]
 
 
 def test_variance_within_a_recording_is_about_its_own_mean(model: Emotion2vec) -> None:

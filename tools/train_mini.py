@@ -34,7 +34,7 @@ from tools.mini.voices import all_voices, voices_key
 logger = logging.getLogger("train_mini")
 
 PREDICTIONS = "predictions.npz"
-TRAINING = "training{stage}.pt"
+TRAINING = "training.pt"
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,7 +48,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="train on all speakers, test nothing")
     parser.add_argument("--temperature", type=float, help="fold this one, not a fitted one")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, help="of every stage, for a trial")
+    parser.add_argument("--epochs", type=float, help="for a trial")
     parser.add_argument("--voices", type=Path, default=Path("runs/voices"), help="made once, kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
@@ -84,15 +84,17 @@ def held_out_sets(clips: Sequence[Clip], args: argparse.Namespace) -> list[tuple
     return [(args.out, folds[args.fold])]
 
 
-def make_batches(clips: Sequence[Clip], held_out: set[str], stage: Recipe, folder: Path) -> Batches:
-    """The batches of a stage, of the speakers who are not held out; voices are kept in a folder."""
+def make_batches(
+    clips: Sequence[Clip], held_out: set[str], recipe: Recipe, folder: Path
+) -> Batches:
+    """The batches, of the speakers who are not held out; voices are kept in a folder."""
     rows = [k for k, clip in enumerate(clips) if clip.speaker not in held_out]
     processes = os.cpu_count() or 1
-    voices = all_voices(clips, stage.voices, folder, processes)
+    voices = all_voices(clips, recipe.voices, folder, processes)
     described = describe_all(voices, folder, voices_key(clips), processes)
     described = [Described(d.figures[rows], [d.pitch[k] for k in rows]) for d in described]
     own = [[voice[k] for k in rows] for voice in voices]
-    return Batches([clips[k] for k in rows], own, described, stage)
+    return Batches([clips[k] for k in rows], own, described, recipe)
 
 
 def train_network(
@@ -102,21 +104,12 @@ def train_network(
     recipe: Recipe,
     args: argparse.Namespace,
 ) -> Trainer:
-    """Trains through all stages; each keeps its checkpoint in ``folder``."""
-    before: Path | None = None
-    batches: Batches | None = None
-    for number, stage in enumerate(recipe.stages()):
-        kept = folder / TRAINING.format(stage=number)
-        if batches is None or batches.recipe.voices != stage.voices:
-            batches = make_batches(clips, held_out, stage, args.voices)
-        batches.recipe = stage
-        trainer = Trainer(batches, stage)
-        if args.resume and kept.exists():
-            trainer.load(kept)
-        elif before is not None:
-            trainer.begin_with(before)
-        trainer.run(kept)
-        before = kept
+    """Trains to the end of the schedule; ``folder`` keeps the training checkpoint."""
+    kept = folder / TRAINING
+    trainer = Trainer(make_batches(clips, held_out, recipe, args.voices), recipe)
+    if args.resume and kept.exists():
+        trainer.load(kept)
+    trainer.run(kept)
     return trainer
 
 
@@ -127,7 +120,7 @@ def train_one(
     folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(seed=args.seed)
     if args.epochs is not None:
-        recipe = replace(recipe, epochs=args.epochs, refine_epochs=args.epochs)
+        recipe = replace(recipe, epochs=args.epochs)
     seen = [clip for clip in clips if clip.speaker not in held_out]
     unseen = [clip for clip in clips if clip.speaker in held_out]
     logger.info("%d clips to train on, held out: %s", len(seen), sorted(held_out))
@@ -144,7 +137,7 @@ def train_one(
     export(model, folder, temperature)
     facts = {
         **asdict(recipe),
-        "steps": trainer.steps_before + trainer.step,
+        "steps": trainer.step,
         "elapsed_s": round(trainer.elapsed_s),
         "held_out": sorted(held_out),
         "temperature": temperature,

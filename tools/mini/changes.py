@@ -87,14 +87,16 @@ def narrow(audio: Floats, _: np.random.Generator) -> Floats:
 
 
 def any_change(audio: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """One of these at random, at a random strength: int16, (samples,), as it is given."""
+    """One of these at random, at a random strength: int16, (about samples,), as it is given."""
     samples = _floats(audio / 32768)
     before_s, behind_s = rng.uniform(0, 6, 2)
     changes: tuple[Change, ...] = (
         narrow,
         noise(float(rng.uniform(8, 25))),
         reverberate,
+        softer(float(rng.uniform(20, 50))),
         silence(float(before_s), float(behind_s)),
+        speed(int(rng.integers(18, 23)), 20),
     )
     changed = changes[int(rng.integers(len(changes)))](samples, rng)
     peak = max(float(np.abs(changed).max()), 1.0)  # noise may go past full scale

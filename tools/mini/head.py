@@ -1,9 +1,9 @@
 """The classifier: logistic regression on mean features, folded into the network's linear head.
 
 It hears every recording whole, and with less weight one second of it alone: so it can judge short
-windows, too. As much weight on the seconds costs accuracy on whole recordings. Where the recipe
-says so, it also hears each recording once in a worse condition. Its regularisation counts what its
-logits vary within a recording: that halves this variance and costs no accuracy.
+windows, too. As much weight on the seconds costs accuracy on whole recordings. It also hears each
+recording in worse conditions. Its regularisation counts what its logits vary within a recording,
+and from a recording to the same in a worse condition.
 """
 
 from __future__ import annotations
@@ -72,20 +72,24 @@ def fit_head(
     rng = np.random.default_rng(recipe.seed)
     whole, within = listen(model, recordings)
     seconds, _ = listen(model, [one_second(audio, rng) for audio in recordings])
+    changed = [
+        listen(model, [any_change(audio, rng) for audio in recordings])[0]
+        for _ in range(recipe.changes)
+    ]
     mean, scale = whole.mean(0), whole.std(0)
-    # With w = A c and A = (1 + smoothness * within)^-1/2, |c|^2 is |w|^2 and smoothness times the
-    # variance of the logit w x within a recording.
-    value, vector = np.linalg.eigh(within / np.outer(scale, scale))
-    soften = vector / np.sqrt(1 + recipe.smoothness * value) @ vector.T / scale[:, None]
+    cost = recipe.smoothness * within
+    for table in changed:
+        moved = table - whole
+        cost += recipe.steadiness / len(changed) * (moved.T @ moved / len(moved))
+    # With w = A c and A = (1 + cost)^-1/2, |c|^2 is |w|^2 and what the variances of w x cost.
+    value, vector = np.linalg.eigh(cost / np.outer(scale, scale))
+    soften = vector / np.sqrt(1 + value) @ vector.T / scale[:, None]
     weight = sampling_weights(clips, recipe.corpus_power) * len(clips)
-    tables, weights = [whole, seconds], [weight, recipe.second_weight * weight]
-    if recipe.changed_weight:
-        tables.append(listen(model, [any_change(audio, rng) for audio in recordings])[0])
-        weights.append(recipe.changed_weight * weight)
+    counts = [1.0, recipe.second_weight, *[recipe.changed_weight] * len(changed)]
     classifier = LogisticRegression(C=recipe.strength, max_iter=5000).fit(
-        (np.concatenate(tables) - mean) @ soften,
-        np.tile([clip.label for clip in clips], len(tables)),
-        sample_weight=np.concatenate(weights),
+        (np.concatenate([whole, seconds, *changed]) - mean) @ soften,
+        np.tile([clip.label for clip in clips], len(counts)),
+        sample_weight=np.outer(counts, weight).ravel(),
     )
     matrix, bias = classifier.coef_, classifier.intercept_
     if len(classifier.classes_) == 2:  # scikit-learn then keeps the second one's alone

@@ -11,11 +11,11 @@ import copy
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,9 +43,6 @@ class Recipe:
     Attributes:
         seed: Of all randomness but that of the voices.
         epochs: Length of the schedule in passes over as many recordings as there are.
-        refinements: Further stages on more voices, each with a schedule of its own.
-        refine_epochs, refine_rate, refine_warmup_steps, refine_voices: What they have in place of
-            ``epochs``, ``learning_rate``, ``warmup_steps`` and ``voices``.
         batch: Recordings in a step.
         learning_rate: Highest, after the warm-up.
         warmup_steps: Steps until then.
@@ -57,56 +54,46 @@ class Recipe:
         clip_weight: Weight of the loss of the recording's figures.
         teacher_weight: Weight of the loss of what the teacher says of the recording.
         silent: Share of the batches that have silence around all recordings.
-        long_silent: Share of the batches that have up to 10 s of it.
+        long_silent: Share of the batches that have up to 10 s of it, and half as many recordings.
         phone, rooms, noisy: Shares of recordings by telephone, in rooms, in loud noise; their
             targets are those of the recording before that.
+        draw_power: A corpus is drawn as often as its number of clips to this power says.
         corpus_power: Of the head, see `sampling_weights`.
         strength: Of the head: inverse of the regularisation, ``C`` of scikit-learn.
         smoothness: Of the head: what the variance of its logits within a recording costs beside
             that regularisation.
         second_weight: Of the head: what a second of a recording counts, the whole being 1.
-        changed_weight: Of the head: what a recording in a worse condition counts.
+        changes: Of the head: in how many worse conditions it hears each recording.
+        changed_weight: Of the head: what a recording in one of them counts.
+        steadiness: Of the head: what the variance of its logits from a recording to the same in a
+            worse condition costs beside that regularisation.
     """
 
     seed: int = 0
-    epochs: float = 32.0
+    epochs: float = 28.0
     batch: int = 32
     learning_rate: float = 1.5e-3
     warmup_steps: int = 200
     weight_decay: float = 0.01
     ema_decay: float = 0.998
-    voices: int = 5
-    refinements: int = 2
-    refine_epochs: float = 12.0
-    refine_rate: float = 8e-4
-    refine_warmup_steps: int = 100
-    refine_voices: int = 12
+    voices: int = 12
     frame_weight: float = 0.3
     mean_weight: float = 2.0
     clip_weight: float = 2.0
     teacher_weight: float = 3.0
     silent: float = 0.7
-    long_silent: float = 0.0
-    phone: float = 0.0
-    rooms: float = 0.0
-    noisy: float = 0.0
+    long_silent: float = 0.2
+    phone: float = 0.3
+    rooms: float = 0.3
+    noisy: float = 0.4
+    draw_power: float = 0.5
     corpus_power: float = 0.3
-    strength: float = 0.05
+    strength: float = 0.15
     smoothness: float = 0.3
     second_weight: float = 0.3
-    changed_weight: float = 0.0
-
-    def stages(self) -> list[Recipe]:
-        """The recipe of each stage, in turn."""
-        later = replace(
-            self,
-            epochs=self.refine_epochs,
-            learning_rate=self.refine_rate,
-            warmup_steps=self.refine_warmup_steps,
-            voices=self.refine_voices,
-        )
-        seeds = [self.seed + 2 * k for k in range(self.refinements)]
-        return [self, *(replace(later, seed=seed) for seed in seeds)]
+    changes: int = 2
+    changed_weight: float = 0.4
+    steadiness: float = 300.0
 
 
 SHORTEST, LONGEST = 120, 420  # frames of a batch, 100 a second
@@ -161,6 +148,9 @@ class Batches:
         self.recipe = recipe
         self.count = len(clips)
         self.pools = [BandPool(v, d.pitch) for v, d in zip(voices, described, strict=True)]
+        size = Counter(clip.corpus for clip in clips)
+        weights = [size[clip.corpus] ** (recipe.draw_power - 1) for clip in clips]
+        self._weight = torch.tensor(weights, dtype=torch.float64)
         self._by_length = [torch.argsort(pool.size, stable=True) for pool in self.pools]
         figures = standardise([d.figures for d in described])
         taught = standardise(teach(clips, figures, recipe.corpus_power))
@@ -174,15 +164,19 @@ class Batches:
         g = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
         voice = step % len(self.pools)
         pool = self.pools[voice]
-        anchor = int(torch.randint(self.count, (), generator=g))
+        by_length = self._by_length[voice]
+        weight = self._weight[by_length]
+        anchor = int(torch.multinomial(weight, 1, generator=g))
         first = max(0, min(self.count - NEIGHBOURS, anchor - NEIGHBOURS // 2))
-        near = self._by_length[voice][first : first + NEIGHBOURS]
-        rows = near[torch.randint(len(near), (self.recipe.batch,), generator=g)]
+        near = slice(first, first + NEIGHBOURS)
+        drawn = torch.multinomial(weight[near], self.recipe.batch, True, generator=g)
+        rows = by_length[near][drawn]
         frames = min(max(int(pool.size[rows].max()), SHORTEST), LONGEST)
         if torch.rand((), generator=g) < self.recipe.silent:
             frames += int(torch.randint(MOST_SILENCE, (), generator=g))
-        if self.recipe.long_silent and torch.rand((), generator=g) < self.recipe.long_silent:
+        if torch.rand((), generator=g) < self.recipe.long_silent:
             frames += int(torch.randint(LONG_SILENCE, (), generator=g))
+            rows = rows[: len(rows) // 2]
         bands, pitch = pool.crops(rows, frames, g)
         bands = change_microphone(bands, g)
         targets = frame_targets(bands, pitch)
@@ -211,7 +205,7 @@ class Trainer:
     def __init__(self, batches: Batches, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.batches, self.recipe = batches, recipe
-        self.step, self.steps_before, self.elapsed_s = 0, 0, 0.0
+        self.step, self.elapsed_s = 0, 0.0
         self.model = BandNetwork(mini_config())
         self.model.alibi_scale.requires_grad_(False)  # lets attention take its fast path
         self.model.convs[0].get_parameter("weight").requires_grad_(False)  # stays mel filters
@@ -316,7 +310,6 @@ class Trainer:
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
-            "steps_before": self.steps_before,
             "elapsed_s": self.elapsed_s,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -335,17 +328,7 @@ class Trainer:
         state = torch.load(path, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(f"{path} has {state['recipe']}, this run {asdict(self.recipe)}")
-        self.step, self.steps_before = state["step"], state["steps_before"]
-        self._take(state)
-
-    def begin_with(self, path: Path) -> None:
-        """Begins this schedule where another stage's ended."""
-        state = torch.load(path, weights_only=True)
-        self.steps_before = state["steps_before"] + state["step"]
-        self._take(state)
-
-    def _take(self, state: dict[str, Any]) -> None:
-        self.elapsed_s = state["elapsed_s"]
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.readouts.load_state_dict(state["readouts"])
