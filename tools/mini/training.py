@@ -57,7 +57,7 @@ class Recipe:
         long_silent: Share of the batches that have up to 10 s of it, and half as many recordings.
         phone, rooms, noisy: Shares of recordings by telephone, in rooms, in loud noise; their
             targets are those of the recording before that.
-        draw_power: A corpus is drawn as often as its number of clips to this power says.
+        draw_power: A corpus is drawn in proportion to its number of clips to this power.
         corpus_power: Of the head, see `sampling_weights`.
         strength: Of the head: inverse of the regularisation, ``C`` of scikit-learn.
         smoothness: Of the head: what the variance of its logits within a recording costs beside
