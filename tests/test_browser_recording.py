@@ -46,20 +46,8 @@ _REMEMBER_PREVIEW = """() => {
 
 
 @contextmanager
-def slow_line(page: Any, bytes_per_s: int) -> Iterator[None]:
-    """The visitor's line takes so many bytes a second upwards."""
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    line = {"offline": False, "latency": 20, "downloadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", line | {"uploadThroughput": bytes_per_s})
-    yield
-    session.send("Network.emulateNetworkConditions", line | {"uploadThroughput": -1})
-    session.detach()
-
-
-@contextmanager
 def held_upload(page: Any) -> Iterator[None]:
-    """The upload that the first thing in here begins ends behind it."""
+    """An upload that begins in this block is held until its end."""
     held: list[Any] = []
 
     def hold(route: Any) -> None:
@@ -209,13 +197,14 @@ def test_start_right_after_stop_waits_for_the_upload_and_three_clicks_are_one_ru
     page = visit(fake_site, "zh")
     before = len(fake_site.runs())
     record(page)
-    with slow_line(page, 20_000):  # a second of speech takes 1.6 s
-        page.locator("#audio-input button.stop-button").click()
-        # Three clicks of the page itself: Playwright would wait for the button to be enabled.
-        page.evaluate("for (const _ of '123') document.getElementById('start-button').click()")
+    with held_upload(page):
+        with page.expect_request(UPLOAD):
+            page.locator("#audio-input button.stop-button").click()
+            # Three clicks of the page itself: Playwright would wait for the button to be enabled.
+            page.evaluate("for (const _ of '123') document.getElementById('start-button').click()")
         expect_note(page, "正在上传，传完后")
         expect(page.locator("#start-button")).to_be_disabled()
-        finished(page)
+    finished(page)
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
     expect(page.locator("#start-button")).to_be_enabled()
     assert len(fake_site.runs()) == before + 1
