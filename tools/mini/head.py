@@ -55,6 +55,19 @@ def one_second(audio: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np
     return audio[start : start + RATE_HZ]
 
 
+def softening(cost: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The linear map of features under which L2 regularisation also penalises variance: (D, D).
+
+    Args:
+        cost: (D, D), covariances times their penalties.
+        scale: (D,), standard deviations of the features.
+    """
+    # With w = A c and A = (1 + cost)^-1/2, |c|^2 is |w|^2 and what the variances of w x cost.
+    value, vector = np.linalg.eigh(cost / np.outer(scale, scale))
+    result: NDArray[np.float64] = vector / np.sqrt(1 + value) @ vector.T / scale[:, None]
+    return result
+
+
 def fit_head(
     model: Emotion2vec,
     clips: Sequence[Clip],
@@ -81,9 +94,7 @@ def fit_head(
     for table in changed:
         moved = table - whole
         cost += recipe.steadiness / len(changed) * (moved.T @ moved / len(moved))
-    # With w = A c and A = (1 + cost)^-1/2, |c|^2 is |w|^2 and what the variances of w x cost.
-    value, vector = np.linalg.eigh(cost / np.outer(scale, scale))
-    soften = vector / np.sqrt(1 + value) @ vector.T / scale[:, None]
+    soften = softening(cost, scale)
     weight = sampling_weights(clips, recipe.corpus_power) * len(clips)
     counts = [1.0, recipe.second_weight, *[recipe.changed_weight] * len(changed)]
     classifier = LogisticRegression(C=recipe.strength, max_iter=5000).fit(
