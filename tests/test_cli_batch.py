@@ -173,7 +173,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "out is None"),
+        ((), "say --out results.csv"),
         (("--out", "results.xlsx"), "results.xlsx"),
         (("--out", "r.csv", "--at-once", "0"), "at-once is 0"),
         (("--out", "r.csv", "--labels", "joy"), "joy"),

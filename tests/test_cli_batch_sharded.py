@@ -71,7 +71,7 @@ def test_other_formats(batch: Batch, listing: Path, tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--workers", "0", "--out", "o"), "workers is 0"),
-        (("--workers", "2"), "out is None"),
+        (("--workers", "2"), "Add one, say --out results\n"),
         (("--workers", "2", "--out", "r.csv"), "one folder with --workers"),
         (("--workers", "2", "--out", "o", "--out", "p"), "one folder with --workers"),
         (("--workers", "2", "--out", "o", "--embedding"), "keep no run folders"),

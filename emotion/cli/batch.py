@@ -21,6 +21,7 @@ from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
 from emotion.cli.workers import add_workers, asked_workers
 from emotion.core.config import Config
+from emotion.core.corpus_errors import NoOutputError
 from emotion.core.errors import ConfigError
 from emotion.core.results import readable
 
@@ -159,7 +160,8 @@ def _outs(args: argparse.Namespace) -> list[Path]:
     """The files to write.
 
     Raises:
-        ConfigError: There are none, or one is of no known format.
+        NoOutputError: There are none.
+        ConfigError: One is of no known format.
     """
     from emotion.corpus.tables import WRITERS
 
@@ -169,7 +171,7 @@ def _outs(args: argparse.Namespace) -> list[Path]:
             expected = f"a name that ends in {', '.join(known)}"
             raise ConfigError(option="out", value=str(out), expected=expected)
     if not args.out and not args.dry_run:
-        raise ConfigError(option="out", value=None, expected="given, say --out results.csv")
+        raise NoOutputError(example="results.csv")
     if args.format is not None:
         expected = "given together with --workers or --ray; else --out says it"
         raise ConfigError(option="format", value=args.format, expected=expected)

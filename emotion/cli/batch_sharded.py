@@ -13,6 +13,7 @@ from emotion.cli.status_line import StatusLine
 from emotion.cli.stopping import stoppable
 from emotion.cli.workers import PartExecutor, Workers, executor_of
 from emotion.core.config import Config
+from emotion.core.corpus_errors import NoOutputError
 from emotion.core.errors import ConfigError
 from emotion.core.options import RecognitionOptions
 
@@ -28,16 +29,19 @@ def folder_of(args: argparse.Namespace, wanted: RecognitionOptions) -> Path:
     """The folder to write.
 
     Raises:
-        ConfigError: Other than one is given, or options that need run folders.
+        NoOutputError: None is given.
+        ConfigError: Several are given, or options that need run folders.
     """
     from emotion.corpus.tables import WRITERS
 
     outs: list[Path] = list(args.out or ())
     if args.dry_run and not outs:
         return Path()
+    if not outs:
+        raise NoOutputError(example="results")
     if len(outs) != 1 or outs[0].suffix.lower() in (*WRITERS, BUNDLE):
         expected = "one folder with --workers and --ray; --format chooses what is in it"
-        raise ConfigError(option="out", value=", ".join(map(str, outs)) or None, expected=expected)
+        raise ConfigError(option="out", value=", ".join(map(str, outs)), expected=expected)
     if args.keep_runs or wanted.embedding or wanted.exports:
         expected = "left out with --workers and --ray, which keep no run folders"
         raise ConfigError(option="keep-runs, embedding or export", value=True, expected=expected)

@@ -6,6 +6,7 @@ from emotion.core.corpus_errors import (
     CorpusError,
     LabelMapError,
     NoLabelsError,
+    NoOutputError,
     NoRecordingsError,
 )
 from emotion.core.errors import (
@@ -44,6 +45,7 @@ EXIT_CODES: tuple[tuple[type[EmotionError], int], ...] = (
     (RequestError, 1),
     (SimilarityError, 1),
     (NoRecordingsError, 2),
+    (NoOutputError, 2),
     (NoLabelsError, 2),
     (LabelMapError, 2),
     (CorpusError, 1),

@@ -6,7 +6,7 @@
     └── CorpusError
         ├── ArchiveError, ManifestError, NoRecordingsError
         ├── NoLabelsError, LabelMapError
-        ├── TableExistsError, JournalError, JournalBusyError
+        ├── NoOutputError, TableExistsError, JournalError, JournalBusyError
         └── WorkerLostError, ClusterError
 """
 
@@ -43,6 +43,14 @@ class NoRecordingsError(CorpusError):
     code = "no_recordings"
     template = "there are no recordings in {given}"
     hint = "Give audio or video files, folders of them, lists or ZIP files"
+
+
+class NoOutputError(CorpusError):
+    """Nobody said where the results go."""
+
+    code = "no_output"
+    template = "no place for the results is given"
+    hint = "Add one, say --out {example}"
 
 
 class NoLabelsError(CorpusError):

@@ -255,6 +255,7 @@ ERRORS_ZH: Final[dict[str, Pair]] = {
         "{given} 中没有录音",
         "请给出音频或视频文件、文件夹、列表或 ZIP 文件",
     ),
+    "no_output": ("没有说明结果写到哪里", "请加上 --out，例如 --out {example}"),
     "no_labels": (
         "{given} 中没有可用的标签",
         "请给出带 label 或 emotion 列的表格（其他列名用 --label-column）、每类一个文件夹、"
