@@ -22,7 +22,7 @@ from emotion.core.errors import OutputError
 from emotion.recognition.loaded_model import LoadedModel
 from emotion.server import Server, create_app
 from emotion.ui.files import HandOver
-from tests.api import WAIT_S, until
+from tests.api import WAIT_S, below, until
 from tests.fakes import FakeDetector, FakeEngine, FakeService
 
 
@@ -196,7 +196,7 @@ def test_an_upload_that_is_broken_off_leaves_nothing(
     (uploads,) = (tmp_path / "tmp").glob("emotion-uploads-*")
 
     def files() -> list[Path]:
-        return [path for path in uploads.rglob("*") if path.is_file()]
+        return [path for path in below(uploads) if path.is_file()]
 
     with socket.create_connection((url.hostname, url.port), timeout=WAIT_S) as client:
         client.sendall(
