@@ -48,6 +48,11 @@ ARGS = [
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    # The popups of the address bar are pages of their own: they cost more than a blank page does.
+    # Of two such options the last one counts, so what Playwright turns off for pages comes along.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,AimEnabled,PreconnectToSearch,"
+    "AvoidUnnecessaryBeforeUnloadCheckSync,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
+    "PaintHolding",
 ]
 Open = Callable[..., Any]
 
