@@ -183,7 +183,7 @@ case "$1" in
     ensure requirements.txt requirements-dev.txt
     note_missing_programs
     cd -- "$project"
-    # A process for each core, so one thread in each, and all tests of a file in one of them.
+    # One process per core, with one torch thread each; a file's tests run in the same process.
     export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
     exec "$venv_python" -m pytest -n logical --maxprocesses 4 --dist loadfile "$@"
     ;;

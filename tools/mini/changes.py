@@ -87,7 +87,7 @@ def narrow(audio: Floats, _: np.random.Generator) -> Floats:
 
 
 def any_change(audio: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """One of these at random, at a random strength: int16, (about samples,), as it is given."""
+    """One of these at random, at a random strength: int16, shorter or longer if it is speed."""
     samples = _floats(audio / 32768)
     before_s, behind_s = rng.uniform(0, 6, 2)
     changes: tuple[Change, ...] = (

@@ -2,8 +2,8 @@
 
 It hears every recording whole, and with less weight one second of it alone: so it can judge short
 windows, too. As much weight on the seconds costs accuracy on whole recordings. It also hears each
-recording in worse conditions. Its regularisation counts what its logits vary within a recording,
-and from a recording to the same in a worse condition.
+recording in worse conditions. Its regularisation penalises the variance of its logits within a
+recording, and between a recording and the same recording in a worse condition.
 """
 
 from __future__ import annotations

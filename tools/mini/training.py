@@ -60,13 +60,12 @@ class Recipe:
         draw_power: A corpus is drawn in proportion to its number of clips to this power.
         corpus_power: Of the head, see `sampling_weights`.
         strength: Of the head: inverse of the regularisation, ``C`` of scikit-learn.
-        smoothness: Of the head: what the variance of its logits within a recording costs beside
-            that regularisation.
+        smoothness: Of the head: penalty on the variance of its logits within a recording.
         second_weight: Of the head: what a second of a recording counts, the whole being 1.
-        changes: Of the head: in how many worse conditions it hears each recording.
-        changed_weight: Of the head: what a recording in one of them counts.
-        steadiness: Of the head: what the variance of its logits from a recording to the same in a
-            worse condition costs beside that regularisation.
+        changes: Of the head: how many worse conditions it hears each recording in.
+        changed_weight: Of the head: weight of a recording in one of them, the clean one being 1.
+        steadiness: Of the head: penalty on the variance of its logits between a recording and the
+            same recording in a worse condition.
     """
 
     seed: int = 0
@@ -169,7 +168,7 @@ class Batches:
         anchor = int(torch.multinomial(weight, 1, generator=g))
         first = max(0, min(self.count - NEIGHBOURS, anchor - NEIGHBOURS // 2))
         near = slice(first, first + NEIGHBOURS)
-        drawn = torch.multinomial(weight[near], self.recipe.batch, True, generator=g)
+        drawn = torch.multinomial(weight[near], self.recipe.batch, replacement=True, generator=g)
         rows = by_length[near][drawn]
         frames = min(max(int(pool.size[rows].max()), SHORTEST), LONGEST)
         if torch.rand((), generator=g) < self.recipe.silent:

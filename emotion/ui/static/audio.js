@@ -95,7 +95,7 @@
 
   /** Asks for a preview only where one is needed. */
   async function beforePreview(audio) {
-    // None may be told late: the one before was cleared, and the next is already on its way.
+    // Gradio may report late that a recording was cleared, when the next is already uploading.
     if (audio) settle(audio);
     else forget();
     current = audio?.path;
