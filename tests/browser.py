@@ -209,6 +209,7 @@ def visit(contexts: Callable[..., Any]) -> Iterator[Open]:
         page.on("dialog", lambda dialog: errors.append(f"dialog {dialog.message}"))
         page.goto(site.url)
         page.wait_for_selector("#start-button")
+        page.wait_for_selector("#audio-input input[type=file]", state="attached")  # may come later
         return page
 
     yield go

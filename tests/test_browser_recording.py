@@ -31,7 +31,7 @@ from tests.conftest import tone
 from tests.fakes import FakeService
 
 pytestmark = pytest.mark.browser
-UPLOAD = re.compile(r"/gradio_api/upload(\\?|$)")
+UPLOAD = re.compile(r"/gradio_api/upload(\?|$)")
 
 
 # Tells which recordings previews were made of, once the page has dealt with them.
@@ -263,8 +263,10 @@ def test_start_waits_for_a_file_that_is_being_uploaded(
         drop(page, wav(2.0, "slow.wav"))
         start(page)
         expect(page.locator("#audio-input .uploading")).to_be_visible()
+        expect_note(page, "Uploading")
         expect(page.locator("#result-card")).to_contain_text("No result yet")
     expect(finished(page).locator(".file")).to_have_text("slow.wav")
+    expect(page.locator("#audio-note")).to_be_hidden()
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
 
 

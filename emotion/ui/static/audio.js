@@ -197,7 +197,11 @@
     if (event.detail > 1 || performance.now() - clickedMs < TOGETHER_MS) {
       event.stopImmediatePropagation();
       event.preventDefault();
-    } else clickedMs = performance.now();
+      return;
+    }
+    clickedMs = performance.now();
+    // Gradio itself holds a click back until a file is uploaded, and shows no sign of it.
+    if (pending?.kind === 'upload') note('uploading');
   });
 
   // --- Granularity ------------------------------------------------------------------------------
