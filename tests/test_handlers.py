@@ -79,6 +79,17 @@ class TestHandlers:
         assert state["start"]["interactive"] and not state["cancel"]["interactive"]
         assert "processed_audio.wav" in state["timeline"] and '"kind":"whole"' in state["timeline"]
 
+    def test_every_update_of_a_running_job_has_its_buttons(
+        self, handlers: Any, wav: Callable[..., Path]
+    ) -> None:
+        *running, last = handlers.recognise(OUT)(
+            str(wav(40.0)), "", request(), "utterance", False, []
+        )
+        assert len(running) > 1
+        for update, busy in [*((update, True) for update in running), (last, False)]:
+            assert update["start"]["interactive"] is not busy
+            assert update["cancel"]["interactive"] is busy
+
     def test_frames_and_embedding(self, handlers: Any, wav: Callable[..., Path]) -> None:
         state, _ = drain(handlers.recognise(OUT)(str(wav(3.0)), "", request(), "frame", True, []))
         assert '"contribution":{' in state["timeline"] and '"local":' in state["timeline"]

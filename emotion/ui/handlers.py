@@ -126,8 +126,9 @@ class Handlers:
                 if progress.state in ENDED:
                     break
                 card = views.working(progress, job.elapsed_s)
-                update = {out.card: card, out.log: "\n".join(progress.log)}
-                yield cleared(out) | update | busy if first else update
+                # With the buttons each time: a busy browser may lose the first update.
+                update = busy | {out.card: card, out.log: "\n".join(progress.log)}
+                yield cleared(out) | update if first else update
                 first = False
             run = job.result()
             files = run_files(self._hand_over, run.folder)
